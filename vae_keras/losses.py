@@ -1,0 +1,51 @@
+"""The terms of the loss, each in nats for every image: sums over pixels or latents, shape (n,).
+
+The mean over the batch is left to the caller, because a metric over a whole data set needs one value per image.
+"""
+
+import keras
+from keras import ops
+
+# Probabilities are kept this far from 0 and 1, so that a logarithm is never infinite: at most 16.1 nats a pixel.
+PROBABILITY_MARGIN = 1e-7
+# Above this log variance the KL term goes on linearly: exp(80) still fits into float32, exp(89) does not.
+LARGEST_LOG_VAR = 80.0
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+def bernoulli(images, reconstruction):
+    """Binary cross-entropy summed over pixels: -sum x log p + (1 - x) log(1 - p), shape (n,), in nats per image.
+
+    `images` (n, height, width, channels) in [0, 1], `reconstruction` the same shape, probabilities. For black and white
+    images it is the negative Bernoulli log-likelihood (Kingma and Welling 2014, appendix C.1). For grey images it is
+    not a likelihood and does not reach 0: its floor is the entropy of the pixels, `bernoulli(images, images)`.
+    """
+    x = ops.cast(images, "float32")
+    p = ops.clip(ops.cast(reconstruction, "float32"), PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
+    return -_sum_per_image(x * ops.log(p) + (1 - x) * ops.log(1 - p))
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+def gaussian(images, reconstruction):
+    """Squared error summed over pixels: sum (x - x')^2, shape (n,), in nats per image up to a constant.
+
+    It is the negative log-likelihood of a Gaussian with sigma^2 = 1/2 around the reconstruction, less its constant of
+    log(pi) / 2 per pixel. A mean over pixels instead of the sum would give the KL term too large a weight.
+    """
+    x = ops.cast(images, "float32")
+    return _sum_per_image(ops.square(x - ops.cast(reconstruction, "float32")))
+
+
+def kl_divergence(z_mean, z_log_var):
+    """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) summed over latents, shape (n,), in nats per image.
+
+    1/2 sum (exp(z_log_var) + z_mean^2 - 1 - z_log_var): Kingma and Welling 2014, appendix B. `z_mean` and `z_log_var`
+    have shape (n, latent_dim). Exact up to z_log_var = 80, finite and rising beyond.
+    """
+    mean, log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
+    variance = ops.exp(ops.minimum(log_var, LARGEST_LOG_VAR)) * (1 + ops.maximum(log_var - LARGEST_LOG_VAR, 0))
+    return 0.5 * _sum_per_image(variance + ops.square(mean) - 1 - log_var)
+
+
+def _sum_per_image(values):
+    return ops.sum(values, axis=tuple(range(1, len(values.shape))))

@@ -1,0 +1,191 @@
+"""Encoders and decoders, dense and convolutional, as functional Keras models into which the activation is injected."""
+
+import inspect
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+from keras import layers
+
+from vae_keras.sampling import Sampling
+
+Activation = str | Callable
+
+
+def dense_encoder(
+    shape: Sequence[int],
+    latent_dim: int = 2,
+    hidden: Sequence[int] = (512, 256),
+    activation: Activation = "gelu",
+    variational: bool = True,
+    seed: int | None = None,
+) -> keras.Model:
+    """Build image -> z_mean, z_log_var, z (or -> z alone where `variational` is false) from dense layers.
+
+    `shape` is that of one image, (height, width, channels); `hidden` are the widths of the hidden layers in order.
+    `activation` is a name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
+    `seed` fixes the initial weights and the sampling noise; without it `keras.utils.set_random_seed` does.
+
+    Raises `ValueError` for an unknown activation, a shape without channels, and sizes that are not positive.
+    """
+    _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
+    seeds = _seeds("encoder", seed)
+    images = keras.Input(shape, name="image")
+    x = layers.Flatten()(images)
+    for units in hidden:
+        x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
+        x = activation_layer(activation)(x)
+    return _encoder(images, x, latent_dim, variational, seeds, name="dense_encoder")
+
+
+def dense_decoder(
+    shape: Sequence[int],
+    latent_dim: int = 2,
+    hidden: Sequence[int] = (256, 512),
+    activation: Activation = "gelu",
+    seed: int | None = None,
+) -> keras.Model:
+    """Build z -> image in [0, 1] from dense layers. Arguments and errors as in `dense_encoder`."""
+    _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
+    seeds = _seeds("decoder", seed)
+    z = x = keras.Input((latent_dim,), name="z")
+    for units in hidden:
+        x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
+        x = activation_layer(activation)(x)
+    height, width, channels = shape
+    x = layers.Dense(height * width * channels, kernel_initializer=_glorot(seeds))(x)
+    x = layers.Reshape(tuple(shape))(x)
+    return keras.Model(z, _pixels(x), name="dense_decoder")
+
+
+def conv_encoder(
+    shape: Sequence[int],
+    latent_dim: int = 2,
+    filters: Sequence[int] = (16, 32),
+    hidden: Sequence[int] = (128,),
+    activation: Activation = "gelu",
+    variational: bool = True,
+    seed: int | None = None,
+) -> keras.Model:
+    """Build image -> z_mean, z_log_var, z (or -> z alone) from convolutions that each halve height and width.
+
+    `filters` are the channels of the 3 x 3 convolutions of stride 2, `hidden` the dense layers after them. Other
+    arguments and errors as in `dense_encoder`.
+    """
+    _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
+    seeds = _seeds("encoder", seed)
+    images = x = keras.Input(shape, name="image")
+    for channels in filters:
+        x = layers.Conv2D(channels, 3, strides=2, padding="same", kernel_initializer=_glorot(seeds))(x)
+        x = activation_layer(activation)(x)
+    x = layers.Flatten()(x)
+    for units in hidden:
+        x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
+        x = activation_layer(activation)(x)
+    return _encoder(images, x, latent_dim, variational, seeds, name="conv_encoder")
+
+
+def conv_decoder(
+    shape: Sequence[int],
+    latent_dim: int = 2,
+    filters: Sequence[int] = (32, 16),
+    hidden: Sequence[int] = (128,),
+    activation: Activation = "gelu",
+    seed: int | None = None,
+) -> keras.Model:
+    """Build z -> image in [0, 1] from transposed convolutions that each double height and width.
+
+    Mirrors `conv_encoder`: `hidden` dense layers, then one of the size of the smallest feature map, then one 3 x 3
+    transposed convolution of stride 2 for each of `filters`, then one to the channels of the image. What the doubling
+    gives too much, for sides that no power of two divides, is cropped. Other arguments as in `dense_encoder`.
+    """
+    _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
+    seeds = _seeds("decoder", seed)
+    height, width, channels = shape
+    factor = 2 ** len(filters)
+    small = (-(-height // factor), -(-width // factor), filters[0])
+    z = x = keras.Input((latent_dim,), name="z")
+    for units in (*hidden, small[0] * small[1] * small[2]):
+        x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
+        x = activation_layer(activation)(x)
+    x = layers.Reshape(small)(x)
+    for count in filters:
+        x = layers.Conv2DTranspose(count, 3, strides=2, padding="same", kernel_initializer=_glorot(seeds))(x)
+        x = activation_layer(activation)(x)
+    x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=_glorot(seeds))(x)
+    surplus = (small[0] * factor - height, small[1] * factor - width)
+    if any(surplus):
+        x = layers.Cropping2D(tuple((extra // 2, extra - extra // 2) for extra in surplus))(x)
+    return keras.Model(z, _pixels(x), name="conv_decoder")
+
+
+def activation_layer(activation: Activation) -> keras.layers.Layer:
+    """Make a new layer of an activation: a Keras name, a function of one tensor, or a callable that makes a layer.
+
+    Raises `ValueError` for an unknown name and for a layer that is already made, which two places would share.
+    """
+    if isinstance(activation, str):
+        try:
+            return layers.Activation(keras.activations.get(activation))
+        except ValueError as error:
+            raise ValueError(
+                f"Unknown activation {activation!r}. Expected a name that Keras knows, such as 'gelu' or 'relu', a "
+                "function, or a callable that makes a layer, such as lambda: keras.layers.LeakyReLU(0.3)."
+            ) from error
+    if isinstance(activation, keras.layers.Layer) or not callable(activation):
+        raise ValueError(
+            f"activation is {activation!r}. Expected a name, a function, or a callable that makes a new layer for each "
+            "place, such as keras.layers.PReLU or lambda: keras.layers.LeakyReLU(0.3)."
+        )
+    if not _makes_a_layer(activation):
+        return layers.Activation(activation)
+    layer = activation()
+    if not isinstance(layer, keras.layers.Layer):
+        raise ValueError(f"activation made {layer!r}. Expected a callable without arguments to make a Keras layer.")
+    return layer
+
+
+def _makes_a_layer(activation: Callable) -> bool:
+    if inspect.isclass(activation):
+        return issubclass(activation, keras.layers.Layer)
+    parameters = inspect.signature(activation).parameters.values()
+    return not any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+def _encoder(images, x, latent_dim, variational, seeds, name) -> keras.Model:
+    # The heads stay in float32 under mixed precision: exp(z_log_var) would overflow float16.
+    def head(name):
+        return layers.Dense(latent_dim, kernel_initializer=_glorot(seeds), dtype="float32", name=name)(x)
+
+    if not variational:
+        return keras.Model(images, head("z"), name=name)
+    z_mean, z_log_var = head("z_mean"), head("z_log_var")
+    z = Sampling(seed=next(seeds), name="z")(z_mean, z_log_var)
+    return keras.Model(images, [z_mean, z_log_var, z], name=name)
+
+
+def _pixels(x):
+    return layers.Activation("sigmoid", dtype="float32", name="pixels")(x)
+
+
+def _glorot(seeds: Iterator[int | None]) -> keras.initializers.Initializer:
+    return keras.initializers.GlorotUniform(seed=next(seeds))
+
+
+def _seeds(network: str, seed: int | None) -> Iterator[int | None]:
+    # One seed a layer, unlike in the encoder and the decoder, and the same whatever the activation.
+    generator = random.Random(f"{network} {seed}")
+    while True:
+        yield None if seed is None else generator.randrange(2**31)
+
+
+def _check_sizes(shape: Sequence[int], latent_dim: int, **widths: Sequence[int]) -> None:
+    if len(shape) != 3 or any(size is None or size < 1 for size in shape):
+        raise ValueError(
+            f"shape is {tuple(shape)}. Expected that of one image, (height, width, channels), such as (28, 28, 1)."
+        )
+    if latent_dim < 1:
+        raise ValueError(f"latent_dim is {latent_dim}. Expected 1 or more.")
+    for name, sizes in widths.items():
+        if any(size < 1 for size in sizes) or (name == "filters" and not sizes):
+            raise ValueError(f"{name} is {tuple(sizes)}. Expected one positive number for each layer.")

@@ -1,0 +1,40 @@
+"""Sampling: the layer that draws a point from the distribution that the encoder names."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="vae_keras")
+class Sampling(keras.layers.Layer):
+    """Draw z ~ N(z_mean, exp(z_log_var)): z = z_mean + exp(z_log_var / 2) * epsilon, epsilon ~ N(0, 1).
+
+    The reparameterisation trick (Kingma and Welling 2014, section 2.4): the noise comes from outside, so that z is a
+    smooth function of z_mean and z_log_var and gradients flow through it.
+
+    Takes two tensors of shape (n, latent_dim) and returns one. Two calls differ; two layers with the same `seed` draw
+    the same sequence. Without a seed, `keras.utils.set_random_seed` governs it. Computes in float32 even under mixed
+    precision, where exp would overflow.
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, z_mean, z_log_var):
+        epsilon = keras.random.normal(ops.shape(z_mean), dtype=z_mean.dtype, seed=self.seed_generator)
+        return z_mean + ops.exp(z_log_var / 2) * epsilon
+
+    def compute_output_shape(self, z_mean_shape, z_log_var_shape):
+        return z_mean_shape
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+    # Keras saves weights only. The state of the noise goes with them, so that a loaded model does not repeat its noise.
+    def save_own_variables(self, store):
+        store["noise"] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store):
+        self.seed_generator.state.assign(store["noise"])
