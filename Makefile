@@ -1,0 +1,54 @@
+# The two commands: `make notebooks` and `make test`. Both make the environment first, in .venv.
+
+# TensorFlow has no wheels for Python 3.14 yet: take the first interpreter from 3.11 to 3.13.
+PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell $(python) -c \
+	'import sys; (3, 11) <= sys.version_info < (3, 14) and print("$(python)")' 2>/dev/null)))
+DATA ?= mnist
+BIN := .venv/bin
+
+# TensorFlow logs what it did not find, a GPU for instance, at every start.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: help notebooks test lab full lint format expected clean
+
+help:
+	@echo "make notebooks              run every notebook in order on the bundled digits"
+	@echo "make test                   run the unit tests, and check every output of the notebooks"
+	@echo "make lab                    open the notebooks in JupyterLab"
+	@echo "make full DATA=mnist        run the notebooks on full data, into full/mnist; or fashion_mnist, or a folder"
+	@echo "make lint                   check the style of code and notebooks; make format mends it"
+	@echo "make expected DATA=folder   train what the table of expected results holds; DATA: full MNIST"
+
+notebooks: .venv/installed
+	$(BIN)/python scripts/run_notebooks.py
+
+test: .venv/installed
+	$(BIN)/python -m pytest --nbval
+
+lab: .venv/installed
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+full: .venv/installed
+	$(BIN)/python scripts/run_notebooks.py --data "$(DATA)" --out "full/$(notdir $(abspath $(DATA)))"
+
+expected: .venv/installed
+	$(BIN)/python scripts/expected_results.py --mnist "$(DATA)"
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv full
+
+.venv/installed: pyproject.toml constraints.txt
+ifeq ($(strip $(PYTHON)),)
+	$(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH: name one with make PYTHON=/path/to/python)
+endif
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[notebooks,test]' --constraint constraints.txt
+	touch $@
