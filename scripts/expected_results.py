@@ -23,21 +23,17 @@ NETWORKS = {
     "convolutional": (networks.conv_encoder, networks.conv_decoder),
     "dense": (networks.dense_encoder, networks.dense_decoder),
 }
-ACTIVATIONS = {"GELU": "gelu", "LeakyReLU(0.3)": lambda: keras.layers.LeakyReLU(negative_slope=0.3)}
-BUNDLED = {"data": "bundled digits", "batch_size": 64, "learning_rate": 4e-3}
+ACTIVATIONS = {
+    "GELU": "gelu",
+    "ReLU": "relu",
+    "LeakyReLU(0.01)": lambda: keras.layers.LeakyReLU(negative_slope=0.01),
+    "LeakyReLU(0.3)": lambda: keras.layers.LeakyReLU(negative_slope=0.3),
+}
+BUNDLED = {"data": "bundled digits", "epochs": 30, "batch_size": 64, "learning_rate": 4e-3}
+FULL = {"data": "full MNIST", "epochs": 50, "batch_size": 128, "learning_rate": 2e-3}
 RECIPES = (
-    {**BUNDLED, "network": "convolutional", "activation": "GELU", "epochs": 30},
-    {**BUNDLED, "network": "convolutional", "activation": "LeakyReLU(0.3)", "epochs": 30},
-    {**BUNDLED, "network": "dense", "activation": "GELU", "epochs": 30},
-    {**BUNDLED, "network": "dense", "activation": "LeakyReLU(0.3)", "epochs": 30},
-    {
-        "data": "full MNIST",
-        "network": "dense",
-        "activation": "GELU",
-        "epochs": 20,
-        "batch_size": 128,
-        "learning_rate": 1e-3,
-    },
+    *({**BUNDLED, "network": network, "activation": activation} for network in NETWORKS for activation in ACTIVATIONS),
+    {**FULL, "network": "dense", "activation": "GELU"},
 )
 
 
@@ -47,18 +43,27 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="write the table from the records and train nothing")
     arguments = parser.parse_args()
     recorded = [] if not RECORDS.exists() else [json.loads(line) for line in RECORDS.read_text().splitlines()]
-    done = [{key: record[key] for key in (*RECIPES[0], "seed")} for record in recorded]
+    done = [key(record) for record in recorded]
     names = {"bundled digits": "mnist_5k", "full MNIST": arguments.mnist}
-    for recipe in RECIPES:
-        for seed in SEEDS:
-            if not arguments.table and {**recipe, "seed": seed} not in done:
-                record = train(data.load(names[recipe["data"]]), seed=seed, **recipe)
-                RECORDS.parent.mkdir(exist_ok=True)
-                with RECORDS.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
-                print(json.dumps(record), flush=True)
+    for run in runs():
+        if not arguments.table and key(run) not in done:
+            record = train(data.load(names[run["data"]]), **run)
+            RECORDS.parent.mkdir(exist_ok=True)
+            with RECORDS.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            print(json.dumps(record), flush=True)
     before, rest = README.read_text().split(START)
     README.write_text(before + START + table() + END + rest.split(END)[1])
+
+
+def runs() -> list[dict]:
+    """List every recipe with every seed."""
+    return [{**recipe, "seed": seed} for recipe in RECIPES for seed in SEEDS]
+
+
+def key(run: dict) -> tuple:
+    """Tell which run this is, of a record too, by its recipe and seed."""
+    return tuple(run[name] for name in (*RECIPES[0], "seed"))
 
 
 def train(images: data.Images, seed: int, **recipe) -> dict:
@@ -93,18 +98,17 @@ def train(images: data.Images, seed: int, **recipe) -> dict:
 
 def table() -> str:
     """Draw the README's table from the records."""
-    records = pd.DataFrame([json.loads(line) for line in RECORDS.read_text().splitlines()]).sort_values("seed")
-    lines = [
-        "| data | network | activation | epochs | held-out loss, seeds 0, 1, 2 | mean | reconstruction | KL | seconds |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    records = {key(record): record for record in map(json.loads, RECORDS.read_text().splitlines())}
+    # In the order of the recipes, whatever the order in which they were run.
+    records = pd.DataFrame([records[run] for run in map(key, runs()) if run in records])
     columns = ["data", "network", "activation", "epochs"]
-    for keys, runs in records.groupby(columns, sort=False):
-        losses = ", ".join(f"{loss:.1f}" for loss in runs["loss"])
-        lines.append(
-            f"| {' | '.join(map(str, keys))} | {losses} | **{runs['loss'].mean():.1f}** | "
-            f"{runs['reconstruction_loss'].mean():.1f} | {runs['kl_loss'].mean():.1f} | {runs['seconds'].median():.0f} |"
-        )
+    headings = [*columns, "held-out loss, seeds 0, 1, 2", "mean", "reconstruction", "KL", "seconds"]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    for keys, rows in records.groupby(columns, sort=False):
+        each = ", ".join(f"{loss:.1f}" for loss in rows["loss"])
+        mean = rows[["loss", "reconstruction_loss", "kl_loss"]].mean()
+        cells = [*map(str, keys), each, f"**{mean['loss']:.1f}**", *(f"{value:.1f}" for value in mean.iloc[1:])]
+        lines.append(f"| {' | '.join([*cells, format(rows['seconds'].median(), '.0f')])} |")
     return "\n".join(lines) + "\n"
 
 

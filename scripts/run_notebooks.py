@@ -6,7 +6,9 @@ written to figures/NAME.png. With --data, copies go into a folder of their own, 
 
 import argparse
 import base64
-import sys
+import contextlib
+import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # What suits 60,000 images: fewer epochs, larger batches.
 FULL_PARAMETERS = {
     "01_autoencoder": {"EPOCHS": 10, "BATCH_SIZE": 128},
-    "02_variational_autoencoder": {"EPOCHS": 15, "BATCH_SIZE": 128, "SWEEP_EPOCHS": 4},
-    "03_gelu": {"EPOCHS": 4, "BATCH_SIZE": 128},
+    "02_variational_autoencoder": {"EPOCHS": 12, "BATCH_SIZE": 128, "SWEEP_EPOCHS": 3},
+    "03_gelu": {"EPOCHS": {"dense": 2, "convolutional": 1}, "BATCH_SIZE": 128},
 }
 
 
@@ -46,21 +48,37 @@ def run(path: Path, data: str | None, out: Path | None) -> None:
     target, figures = path, ROOT / "figures"
     if data is not None:
         folder = Path(data)
-        parameters = {"DATA": str(folder.resolve()) if folder.is_dir() else data, **FULL_PARAMETERS[path.stem]}
+        data = str(folder.resolve()) if folder.is_dir() else data
+        parameters = {"DATA": data, **FULL_PARAMETERS.get(path.stem, {})}
         target, figures = out / path.name, out / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    # Papermill's own bar says nothing of the notebook's name, so the cells are counted here.
     cells = sum(cell.cell_type == "code" for cell in nbformat.read(path, as_version=4).cells)
     print(f"{path.stem}: {cells} cells ...", flush=True)
-    papermill.execute_notebook(
-        path, target, parameters=parameters, cwd=path.parent, kernel_name="python3", progress_bar=sys.stderr.isatty()
-    )
-    notebook = nbformat.read(target, as_version=4)
+    start = time.perf_counter()
+    # A notebook that fails on the way leaves the one in place as it was.
+    with tempfile.TemporaryDirectory() as folder, quiet_kernels():
+        executed = Path(folder) / path.name
+        papermill.execute_notebook(
+            path, executed, parameters=parameters, cwd=path.parent, kernel_name="python3", progress_bar=False
+        )
+        notebook = nbformat.read(executed, as_version=4)
     clean(notebook)
     nbformat.write(notebook, target)
     names = save_figures(notebook, figures)
     print(f"{path.stem}: {time.perf_counter() - start:.0f} s, {len(names)} figures in {figures.name}/", flush=True)
+
+
+@contextlib.contextmanager
+def quiet_kernels():
+    """Drop what kernels write to this process's stderr: TensorFlow reports there what hardware it did not find."""
+    saved = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:

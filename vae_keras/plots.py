@@ -75,17 +75,20 @@ def image_grid(
 
 @styled
 def latent_scatter(
-    spaces: Mapping[str, np.ndarray], labels: np.ndarray, class_names: Sequence[str], shared: bool = True
+    spaces: Mapping[str, np.ndarray], labels: np.ndarray, class_names: Sequence[str], enlarged: str | None = None
 ) -> Figure:
     """Draw one or more latent spaces side by side: arrays (n, 2) by title, coloured by class, on the same axes.
 
-    `shared=False` gives each space axes of its own, for spaces that differ too much in scale.
+    `enlarged` names a space that is drawn once more, in a last panel on axes of its own.
     """
-    figure, axes = _figure(1, len(spaces), width=4.6 * len(spaces) + 1, height=4.6)
-    for axis, (title, z) in zip(axes[0], spaces.items()):
+    panels = [(title, z, np.concatenate(list(spaces.values()))) for title, z in spaces.items()]
+    if enlarged is not None:
+        panels.append((f"{enlarged}, enlarged", spaces[enlarged], spaces[enlarged]))
+    figure, axes = _figure(1, len(panels), width=4.2 * len(panels) + 1, height=4.2)
+    for axis, (title, z, shown) in zip(axes[0], panels):
         _scatter(axis, z, labels, class_names)
         axis.set_title(title)
-        _latent_axes(axis, np.concatenate(list(spaces.values())) if shared else z)
+        _latent_axes(axis, shown)
     _class_legend(figure, axes[0, -1], class_names)
     return figure
 
@@ -95,11 +98,11 @@ def gaps(z: np.ndarray, region: np.ndarray, points: np.ndarray, empty: np.ndarra
     """Draw latents (n, 2), the outline of their region (m, 2), and points drawn from it, those in gaps marked."""
     figure, axes = _figure(1, 1, width=6.2, height=5)
     axis = axes[0, 0]
-    axis.scatter(*points[empty].T, s=7, color="#ffd98a", lw=0, label="drawn in a gap")
+    axis.scatter(*points[empty].T, s=7, color=COLOURS[1], alpha=0.5, lw=0, label="drawn in a gap")
     axis.scatter(*z.T, s=3, color=COLOURS[0], lw=0, label="images")
     axis.plot(*np.concatenate([region, region[:1]]).T, color="0.2", lw=1, label="occupied region")
     _latent_axes(axis, np.concatenate([z, region]))
-    figure.legend(loc="outside right upper", markerscale=3)
+    figure.legend(loc="outside right center", markerscale=3)
     return figure
 
 
@@ -329,8 +332,8 @@ def decoded_grid(images: np.ndarray, first: np.ndarray, second: np.ndarray) -> F
     figure, axes = _figure(1, 1, width=6.6, height=6.6 * rows / columns)
     axis = axes[0, 0]
     axis.imshow(picture.squeeze(), vmin=0, vmax=1)
-    axis.set_xticks((np.arange(columns) + 0.5) * width - 0.5, [f"{value:.1f}" for value in first], fontsize=7)
-    axis.set_yticks((np.arange(rows) + 0.5) * height - 0.5, [f"{value:.1f}" for value in second], fontsize=7)
+    axis.set_xticks((np.arange(columns) + 0.5) * width - 0.5, _ticks(first), fontsize=7)
+    axis.set_yticks((np.arange(rows) + 0.5) * height - 0.5, _ticks(second), fontsize=7)
     axis.set(xlabel="z1", ylabel="z2")
     return figure
 
@@ -353,7 +356,7 @@ def beta_sweep(betas: Sequence[float], reconstruction_loss: Sequence[float], kl_
     plane.plot(kl_loss, reconstruction_loss, "-", color=GREY)
     for beta, x, y in zip(betas, kl_loss, reconstruction_loss):
         plane.plot(x, y, "o", color=COLOURS[0])
-        plane.annotate(f" beta {beta:g}", (x, y), va="bottom")
+        plane.annotate(f"beta {beta:g}", (x, y), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
     plane.set(xlabel="kl_loss, nats per image", ylabel="reconstruction_loss, nats per image")
     plane.margins(0.15)
     return figure
@@ -435,6 +438,11 @@ def _draw_image(axis: Axes, image: np.ndarray, framed: bool = False) -> None:
 def _scatter(axis: Axes, z: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
     for label, name in enumerate(class_names):
         axis.scatter(*z[labels == label].T, s=5, color=COLOURS[label % len(COLOURS)], lw=0, label=name)
+
+
+def _ticks(values: np.ndarray) -> list[str]:
+    # Adding 0 turns -0.0 into 0.0.
+    return [f"{value:.1f}" for value in np.round(values, 1) + 0.0]
 
 
 def _latent_axes(axis: Axes, z: np.ndarray) -> None:
