@@ -1,0 +1,57 @@
+import pytest
+
+from vae_keras import claim
+
+
+@pytest.mark.parametrize(
+    ("bounds", "printed"),
+    [
+        ({"above": 1}, "The loss falls: above 1.\n"),
+        ({"below": 3}, "The loss falls: below 3.\n"),
+        ({"above": 1, "below": 3.5}, "The loss falls: above 1 and below 3.5.\n"),
+    ],
+)
+def test_a_claim_that_holds_prints_its_sentence_and_bound_and_not_its_value(capsys, bounds, printed):
+    claim("The loss falls", 2.125, **bounds)
+    assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize("bounds", [{"above": 3}, {"below": 1}, {"above": 2.125}, {"below": 2.125}])
+def test_a_broken_claim_raises_with_the_number_and_prints_nothing(capsys, bounds):
+    with pytest.raises(AssertionError, match=r"The loss falls.*2\.125"):
+        claim("The loss falls", 2.125, **bounds)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("value", "bounds"), [(5, {"above": 1, "below": 3}), (0, {"above": 1, "below": 3})])
+def test_both_bounds_have_to_hold(value, bounds):
+    with pytest.raises(AssertionError):
+        claim("The loss falls", value, **bounds)
+
+
+@pytest.mark.parametrize("bounds", [{"above": 1}, {"below": 1}])
+def test_nan_never_holds(bounds):
+    with pytest.raises(AssertionError, match="nan"):
+        claim("The loss falls", float("nan"), **bounds)
+
+
+def test_a_bound_of_zero_is_a_bound(capsys):
+    claim("The loss falls", -1, below=0)
+    assert capsys.readouterr().out == "The loss falls: below 0.\n"
+    with pytest.raises(AssertionError):
+        claim("The loss falls", 1, below=0)
+
+
+def test_a_claim_without_a_bound_is_refused():
+    with pytest.raises(ValueError, match=r"The loss falls.*no bound"):
+        claim("The loss falls", 1)
+
+
+def test_a_broken_claim_that_is_not_strict_prints_its_number(capsys):
+    claim("The loss falls", 2.125, above=3, strict=False)
+    assert capsys.readouterr().out == "Does not hold here: The loss falls: above 3. Measured: 2.125.\n"
+
+
+def test_a_claim_that_holds_reads_the_same_where_it_is_not_strict(capsys):
+    claim("The loss falls", 2.125, above=1, strict=False)
+    assert capsys.readouterr().out == "The loss falls: above 1.\n"

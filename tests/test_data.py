@@ -1,0 +1,314 @@
+import gzip
+import hashlib
+import re
+import struct
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from vae_keras import data
+
+MNIST = Path(__file__).parents[1] / ".." / "shared" / "data" / "mnist"
+needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="needs the MNIST files in ../shared")
+
+NAMES = {
+    ("train", "images"): "train-images-idx3-ubyte",
+    ("train", "labels"): "train-labels-idx1-ubyte",
+    ("test", "images"): "t10k-images-idx3-ubyte",
+    ("test", "labels"): "t10k-labels-idx1-ubyte",
+}
+
+
+def idx(array):
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype("uint8").tobytes()
+
+
+def write_set(folder, names=NAMES, packed=False, transposed=False, first_label=0):
+    """Write six training and three test images of 5 x 4 pixels, of three classes; return pixels and labels."""
+    generator = np.random.default_rng(0)
+    pixels = {part: generator.integers(0, 256, (n, 5, 4)) for part, n in (("train", 6), ("test", 3))}
+    labels = {"train": np.array([0, 1, 2, 2, 1, 0]), "test": np.array([2, 0, 1])}
+    for (part, kind), name in names.items():
+        stored = pixels[part].transpose(0, 2, 1) if transposed else pixels[part]
+        content = idx(stored if kind == "images" else labels[part] + first_label)
+        (folder / name).write_bytes(gzip.compress(content) if packed else content)
+    return pixels, labels
+
+
+def assert_holds(images, pixels, labels):
+    for part, x, y in (("train", images.x_train, images.y_train), ("test", images.x_test, images.y_test)):
+        assert x.dtype == np.float32
+        np.testing.assert_allclose(x, pixels[part][..., np.newaxis] / 255, rtol=1e-6)
+        np.testing.assert_array_equal(y, labels[part])
+
+
+@pytest.fixture(scope="module")
+def mnist_5k():
+    return data.load()
+
+
+def test_mnist_5k_is_the_default_and_has_the_promised_shapes(mnist_5k):
+    assert mnist_5k.x_train.shape == (4000, 28, 28, 1)
+    assert mnist_5k.x_test.shape == (1000, 28, 28, 1)
+    assert mnist_5k.shape == (28, 28, 1)
+    assert mnist_5k.class_names == tuple("0123456789")
+
+
+def test_mnist_5k_holds_float32_from_0_to_1(mnist_5k):
+    for x in (mnist_5k.x_train, mnist_5k.x_test):
+        assert x.dtype == np.float32
+        assert (x.min(), x.max()) == (0, 1)
+
+
+def test_mnist_5k_has_as_many_of_every_digit(mnist_5k):
+    np.testing.assert_array_equal(np.bincount(mnist_5k.y_train), [400] * 10)
+    np.testing.assert_array_equal(np.bincount(mnist_5k.y_test), [100] * 10)
+
+
+def test_mnist_5k_is_shuffled_but_always_the_same(mnist_5k):
+    assert len(set(mnist_5k.y_train[:50])) == 10
+    content = hashlib.sha256()
+    for x, y in ((mnist_5k.x_train, mnist_5k.y_train), (mnist_5k.x_test, mnist_5k.y_test)):
+        content.update(np.rint(255 * x).astype("uint8").tobytes())
+        content.update(y.astype("uint8").tobytes())
+    assert content.hexdigest()[:16] == "65c3edcee6816eb8"
+
+
+def test_mnist_5k_has_no_image_in_both_sets(mnist_5k):
+    train, test = ({image.tobytes() for image in x} for x in (mnist_5k.x_train, mnist_5k.x_test))
+    assert (len(train), len(test)) == (4000, 1000)
+    assert not train & test
+
+
+@needs_mnist
+def test_full_mnist_loads_from_its_folder_and_mnist_5k_is_its_beginning(mnist_5k):
+    full = data.load(MNIST)
+    assert full.x_train.shape == (60000, 28, 28, 1)
+    assert full.x_test.shape == (10000, 28, 28, 1)
+    assert full.class_names == tuple("0123456789")
+    assert full.y_train[:5].tolist() == [5, 0, 4, 1, 9]
+    for digit in range(10):
+        first = full.x_train[full.y_train == digit][:500]
+        for expected, x, y in (
+            (first[:400], mnist_5k.x_train, mnist_5k.y_train),
+            (first[400:], mnist_5k.x_test, mnist_5k.y_test),
+        ):
+            assert {image.tobytes() for image in x[y == digit]} == {image.tobytes() for image in expected}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_of_idx_files_is_read_back(tmp_path, packed):
+    names = {key: name + ".gz" * packed for key, name in NAMES.items()}
+    pixels, labels = write_set(tmp_path, names, packed)
+    images = data.load(str(tmp_path))
+    assert_holds(images, pixels, labels)
+    assert images.shape == (5, 4, 1)
+    assert images.class_names == ("0", "1", "2")
+
+
+def test_a_dot_may_stand_where_mnist_has_a_dash(tmp_path):
+    pixels, labels = write_set(tmp_path, {key: name.replace("-idx", ".idx") for key, name in NAMES.items()})
+    assert_holds(data.load(tmp_path), pixels, labels)
+
+
+def test_a_file_may_lie_there_both_packed_and_unpacked(tmp_path):
+    write_set(tmp_path, {key: f"{name}.gz" for key, name in NAMES.items()}, packed=True)
+    pixels, labels = write_set(tmp_path)
+    assert_holds(data.load(tmp_path), pixels, labels)
+
+
+def test_emnist_is_turned_upright_and_its_labels_counted_from_0(tmp_path):
+    names = {
+        (part, kind): f"emnist-letters-{part}-{kind}-idx{3 if kind == 'images' else 1}-ubyte.gz" for part, kind in NAMES
+    }
+    pixels, labels = write_set(tmp_path, names, packed=True, transposed=True, first_label=1)
+    images = data.load(tmp_path)
+    assert_holds(images, pixels, labels)
+    assert images.class_names == ("1", "2", "3")
+
+
+def test_class_names_can_be_given(tmp_path):
+    write_set(tmp_path)
+    assert data.load(tmp_path, class_names=["a", "b", "c"]).class_names == ("a", "b", "c")
+
+
+def test_too_few_class_names_are_refused(tmp_path):
+    write_set(tmp_path)
+    with pytest.raises(ValueError, match="labels from 0 to 2, but there are 2 class names"):
+        data.load(tmp_path, class_names=["a", "b"])
+
+
+def test_two_sets_in_one_folder_are_refused(tmp_path):
+    write_set(tmp_path)
+    write_set(tmp_path, {key: f"kmnist-{name}" for key, name in NAMES.items()})
+    with pytest.raises(ValueError, match="more than one set: kmnist-train-images"):
+        data.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_a_missing_file_is_named(tmp_path, name):
+    write_set(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        data.load(tmp_path)
+
+
+@pytest.mark.parametrize("length", [2, 12, -12, -1])
+def test_a_truncated_gzip_file_is_refused(tmp_path, length):
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(idx(np.arange(60).reshape(3, 5, 4)))[:length])
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is a broken gzip file"):
+        data.read_idx(path)
+
+
+def test_a_damaged_gzip_file_is_refused(tmp_path):
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    content = bytearray(gzip.compress(idx(np.random.default_rng(0).integers(0, 256, (30, 5, 4)))))
+    content[10:20] = bytes([255] * 10)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is a broken gzip file"):
+        data.read_idx(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x00", b"\x00\x00\x09\x01\x00\x00\x00\x01a", b"\x89PNG and so on"])
+def test_what_is_no_idx_file_is_refused(tmp_path, content):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is not an IDX file"):
+        data.read_idx(path)
+
+
+@pytest.mark.parametrize("change", [lambda whole: whole[:-1], lambda whole: whole + b"a", lambda whole: whole[:9]])
+def test_a_file_shorter_or_longer_than_its_header_says_is_refused(tmp_path, change):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(change(idx(np.arange(60).reshape(3, 5, 4))))
+    with pytest.raises(ValueError, match="truncated or damaged"):
+        data.read_idx(path)
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 3), (2, 3, 4), (2, 3, 4, 5)])
+def test_read_idx_gives_back_what_was_written(tmp_path, shape):
+    array = np.random.default_rng(0).integers(0, 256, shape)
+    (tmp_path / "file").write_bytes(idx(array))
+    found = data.read_idx(tmp_path / "file")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (6, 5, 4, 1)])
+def test_image_files_of_another_rank_are_refused(tmp_path, shape):
+    write_set(tmp_path)
+    (tmp_path / NAMES["train", "images"]).write_bytes(idx(np.zeros(shape)))
+    with pytest.raises(
+        ValueError, match=rf"{NAMES['train', 'images']} holds an array of shape {re.escape(str(shape))}"
+    ):
+        data.load(tmp_path)
+
+
+def test_labels_of_another_number_than_the_images_are_refused(tmp_path):
+    write_set(tmp_path)
+    (tmp_path / NAMES["train", "labels"]).write_bytes(idx(np.zeros(5)))
+    with pytest.raises(ValueError, match="6 images but 5 labels"):
+        data.load(tmp_path)
+
+
+def test_test_labels_that_training_does_not_know_are_refused(tmp_path):
+    write_set(tmp_path)
+    (tmp_path / NAMES["test", "labels"]).write_bytes(idx(np.array([2, 7, 9])))
+    with pytest.raises(ValueError, match=r"\[7, 9\] do not occur"):
+        data.load(tmp_path)
+
+
+def test_train_and_test_images_of_unlike_sizes_are_refused(tmp_path):
+    write_set(tmp_path)
+    (tmp_path / NAMES["test", "images"]).write_bytes(idx(np.zeros((3, 4, 4))))
+    with pytest.raises(ValueError, match=r"\(5, 4, 1\) and x_test of \(4, 4, 1\)"):
+        data.load(tmp_path)
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"Unknown data set 'mnits'.*'mnist_5k', 'mnist', 'fashion_mnist'"):
+        data.load("mnits")
+
+
+@pytest.mark.parametrize(("name", "ninth"), [("mnist", "9"), ("fashion_mnist", "Ankle boot")])
+def test_keras_datasets_are_used_by_their_names(monkeypatch, name, ninth):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 28, 28), dtype="uint8")
+    labels = np.arange(12, dtype="uint8") % 10
+    module = getattr(keras.datasets, name)
+    monkeypatch.setattr(module, "load_data", lambda: ((pixels, labels), (pixels[:4], labels[:4])))
+    images = data.load(name)
+    assert_holds(images, {"train": pixels, "test": pixels[:4]}, {"train": labels, "test": labels[:4]})
+    assert images.class_names[9] == ninth
+    assert data.load(name, class_names=list("abcdefghij")).class_names[9] == "j"
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_a_failed_download_names_the_bundled_set_and_the_folder_way(monkeypatch, name):
+    def fail():
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(getattr(keras.datasets, name), "load_data", fail)
+    with pytest.raises(ConnectionError, match=rf"'{name}' \(URL fetch failure\).*data\.load\('mnist_5k'\).*folder"):
+        data.load(name)
+
+
+def test_to_images_scales_and_adds_the_channel_axis():
+    pixels = np.array([[[0, 51], [102, 255]]], "uint8")
+    images = data.to_images(pixels)
+    assert images.dtype == np.float32
+    np.testing.assert_allclose(images, np.array([[[[0], [0.2]], [[0.4], [1]]]]))
+    assert data.to_images(np.zeros((2, 5, 4, 3), "int64")).shape == (2, 5, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((3, 784), "uint8"), r"shape \(3, 784\)"),
+        (np.zeros((3, 5, 4)), "type float64"),
+        (np.zeros((3, 5, 4), bool), "type bool"),
+        (np.full((3, 5, 4), 256), "from 256 to 256"),
+        (np.full((3, 5, 4), -1), "from -1 to -1"),
+    ],
+)
+def test_to_images_refuses_what_are_no_pixels(pixels, message):
+    with pytest.raises(ValueError, match=message):
+        data.to_images(pixels)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((3, 5, 4)), r"x has shape \(3, 5, 4\).*x\[\.\.\., None\]"),
+        (np.zeros((0, 5, 4, 1)), "x is empty"),
+        (np.full((3, 5, 4, 1), 255.0), r"x runs from 255 to 255.*to_images"),
+        (np.full((3, 5, 4, 1), -0.5), r"x runs from -0\.5"),
+        (np.full((3, 5, 4, 1), np.nan), "x holds NaN"),
+        (np.full((3, 5, 4, 1), np.inf), "x runs from inf to inf"),
+    ],
+)
+def test_check_images_refuses_what_are_no_images(x, message):
+    with pytest.raises(ValueError, match=message):
+        data.check_images(x, name="x")
+
+
+def test_check_images_finds_one_bad_pixel_and_one_label_too_few():
+    x = np.zeros((3, 5, 4, 1))
+    data.check_images(x, np.zeros(3))
+    with pytest.raises(ValueError, match="3 images but 2 labels"):
+        data.check_images(x, np.zeros(2))
+    x[1, 2, 3, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        data.check_images(x)
+    x[1, 2, 3, 0] = 1.5
+    with pytest.raises(ValueError, match=r"0 to 1\.5"):
+        data.check_images(x)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_without_a_class_name_are_refused(label):
+    x, y = np.zeros((2, 5, 4, 1), "float32"), np.array([0, label])
+    with pytest.raises(ValueError, match=rf"y_test holds labels from {min(0, label)} to {max(0, label)}"):
+        data.Images(x, np.zeros(2, int), x, y, ("a", "b", "c"))

@@ -1,0 +1,371 @@
+import numpy as np
+import pytest
+from scipy import integrate, stats
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from vae_keras import latent
+
+
+def square(n, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, (n, 2))
+
+
+def disc(n, centre=(0, 0), radius=1.0, seed=0):
+    generator = np.random.default_rng(seed)
+    angle, distance = generator.uniform(0, 2 * np.pi, n), radius * np.sqrt(generator.random(n))
+    return np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=1) + centre
+
+
+def normal(n, seed=0, mean=(0, 0), spread=1.0):
+    return np.random.default_rng(seed).normal(mean, spread, (n, 2))
+
+
+def two_classes(distance, n=1500):
+    z = np.concatenate([normal(n, seed=1), normal(n, seed=2, mean=(distance, 0))])
+    return z, np.repeat([0, 1], n)
+
+
+def test_the_occupied_region_leaves_out_stray_points():
+    z = np.concatenate([disc(2000), [[100, 100], [-50, 80]]])
+    area = latent.occupied_region(z).volume
+    assert area == pytest.approx(0.95 * np.pi, rel=0.1)
+    assert latent.occupied_region(z, coverage=1).volume > 1000
+
+
+def test_the_occupied_region_of_a_normal_space_is_its_95_percent_disc():
+    assert latent.occupied_region(normal(50_000)).volume == pytest.approx(-2 * np.pi * np.log(0.05), rel=0.03)
+
+
+def test_the_occupied_region_follows_the_shape_of_the_cloud():
+    z = normal(20_000) * (1, 10)
+    corners = latent.occupied_region(z).points
+    assert np.abs(corners[:, 1]).max() == pytest.approx(10 * np.abs(corners[:, 0]).max(), rel=0.1)
+
+
+@pytest.mark.parametrize("coverage", [0, -0.1, 1.1, float("nan")])
+def test_a_coverage_that_is_no_share_is_refused(coverage):
+    with pytest.raises(ValueError, match=f"coverage is {coverage}"):
+        latent.occupied_region(square(100), coverage)
+
+
+def test_points_are_drawn_evenly_from_the_region():
+    z = np.random.default_rng(0).uniform((0, -3), (1, 1), (5000, 2))  # A rectangle, 1 by 4.
+    points = latent.draw_points(z, 40_000, coverage=1)
+    assert points.shape == (40_000, 2)
+    assert points.dtype == np.float32
+    np.testing.assert_allclose(points.mean(axis=0), (0.5, -1), atol=0.03)
+    np.testing.assert_allclose(points.std(axis=0), np.array([1, 4]) / np.sqrt(12), rtol=0.02)
+    for axis, (low, high) in enumerate([(0.005, 0.99), (-2.99, 3.98)]):
+        counts, _ = np.histogram(points[:, axis], np.linspace(low, low + high, 9))
+        assert np.ptp(counts) < 0.08 * counts.mean()
+
+
+def test_a_part_of_the_region_gets_its_share_of_the_points():
+    # A kite: its triangles differ in area, and a choice among them that is not weighted would show.
+    corners = np.array([[0.0, 1], [1, 0], [0, -5], [-1, 0]])
+    inside = np.random.default_rng(0).dirichlet(np.ones(4), 3000) @ corners
+    points = latent.draw_points(np.concatenate([inside, corners]), 40_000, coverage=1)
+    assert (points[:, 1] > 0).mean() == pytest.approx(1 / 6, abs=0.01)
+
+
+def test_drawn_points_lie_inside_the_region_and_follow_the_seed():
+    z = normal(3000)
+    points = latent.draw_points(z, 5000, seed=3)
+    region = latent.occupied_region(z)
+    heights = points @ region.equations[:, :2].T + region.equations[:, 2]
+    assert heights.max() < 1e-5
+    np.testing.assert_array_equal(points, latent.draw_points(z, 5000, seed=3))
+    assert np.all(points != latent.draw_points(z, 5000, seed=4))
+
+
+def test_a_point_on_an_image_is_in_no_gap_and_one_far_away_is():
+    z = square(500)
+    assert not latent.in_gap(z[:50], z).any()
+    assert latent.in_gap(z[:50] + 10, z).all()
+
+
+def test_near_means_within_the_radius_that_holds_four_images():
+    z = square(1000)
+    area = latent.occupied_region(z).volume
+    radius = np.sqrt(4 * area / (np.pi * 0.95 * 1000))
+    corner = z[np.argmax(z.sum(axis=1))]
+    points = corner + np.array([[0.99], [1.01]]) * radius / np.sqrt(2)
+    assert latent.in_gap(points, z).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("neighbours", [2.0, 4.0])
+def test_an_even_space_has_the_gaps_of_chance(neighbours):
+    shares = [latent.gap_share(square(3000, seed), neighbours=neighbours) for seed in range(3)]
+    # At the edges a part of the neighbourhood lies outside, so that a little more is empty.
+    assert np.exp(-neighbours) * 0.85 < np.mean(shares) < np.exp(-neighbours) * 1.3
+
+
+def test_the_gap_between_two_discs_is_found():
+    n, distance = 3000, 6.0
+    z = np.concatenate([disc(n, (-distance / 2, 0), seed=0), disc(n, (distance / 2, 0), seed=1)])
+    # The hull is two half discs and the rectangle between them; images reach one radius beyond their discs.
+    area = np.pi + 2 * distance
+    radius = np.sqrt(4 * area / (np.pi * 2 * n))
+    expected = (area - 2 * np.pi - 2 * radius * np.pi / 2) / area
+    assert latent.gap_share(z, coverage=1) == pytest.approx(expected, abs=0.03)
+
+
+def test_gaps_depend_neither_on_the_scale_nor_on_the_place_of_the_space():
+    z = np.concatenate([disc(1000, (-2, 0)), disc(1000, (2, 0), seed=1)])
+    share = latent.gap_share(z)
+    assert share > 0.2
+    assert latent.gap_share(1000 * z + 5) == pytest.approx(share, abs=0.01)
+    assert latent.gap_share(z / 1000) == pytest.approx(share, abs=0.01)
+
+
+def test_gaps_do_not_depend_on_the_number_of_images():
+    few, many = (np.mean([latent.gap_share(square(n, seed)) for seed in range(4)]) for n in (1000, 16_000))
+    assert few == pytest.approx(many, abs=0.006)
+
+
+def test_the_gap_share_follows_its_seed():
+    z = normal(500)
+    assert latent.gap_share(z, seed=1) == latent.gap_share(z, seed=1)
+    assert latent.gap_share(z, seed=1) != latent.gap_share(z, seed=2)
+
+
+def test_the_largest_gaps_are_found_in_order_and_apart():
+    holes = np.array([[-0.5, -0.5], [0.4, 0.5], [0.5, -0.4]])
+    radii = np.array([0.4, 0.3, 0.2])
+    z = square(20_000)
+    z = z[np.all(np.linalg.norm(z[:, None] - holes, axis=2) > radii, axis=1)]
+    centres = latent.largest_gaps(z, 3)
+    assert centres.shape == (3, 2)
+    np.testing.assert_allclose(centres, holes, atol=0.05)
+    np.testing.assert_array_equal(latent.largest_gaps(z, 2), centres[:2])
+    np.testing.assert_array_equal(latent.largest_gaps(z, 3), centres)
+
+
+def test_symmetry_is_exact():
+    sides = latent.symmetry(np.array([[1.0, -2], [2, -2], [3, -2], [-2, 10]]))
+    np.testing.assert_array_equal(sides["share_positive"], [0.75, 0.25])
+    np.testing.assert_array_equal(sides["mean"], [1, 1])
+    np.testing.assert_allclose(sides["spread"], [np.sqrt(3.5), np.sqrt(27)])
+    assert sides["offset"] == pytest.approx(np.sqrt(2))
+
+
+def test_points_on_an_axis_are_not_above_it():
+    np.testing.assert_array_equal(latent.symmetry(np.zeros((4, 2)))["share_positive"], [0, 0])
+
+
+def test_an_even_disc_is_not_crowded():
+    assert np.mean([latent.crowding(disc(30_000, seed=seed)) for seed in range(4)]) == pytest.approx(1, abs=0.1)
+
+
+def test_a_normal_space_is_three_times_as_dense_at_the_origin():
+    expected = (1 - 0.05**0.01) / (0.01 * 0.95)
+    assert expected == pytest.approx(3.1, abs=0.05)
+    assert latent.crowding(normal(200_000)) == pytest.approx(expected, rel=0.06)
+
+
+def test_crowding_looks_at_the_origin_and_not_at_the_mean():
+    assert latent.crowding(normal(5000, mean=(10, 0))) == 0
+
+
+def test_densities_of_classes_are_densities():
+    z, labels = two_classes(4.0, n=400)
+    x, y, densities = latent.class_densities(z, labels, size=80)
+    assert (x.shape, y.shape, densities.shape) == ((80,), (80,), (2, 80, 80))
+    np.testing.assert_allclose(densities.sum(axis=(1, 2)) * (x[1] - x[0]) * (y[1] - y[0]), 1)
+    # Rows run along the second latent: the classes differ in the first, so their peaks differ in the column.
+    for density, centre in zip(densities, (0, 4)):
+        row, column = np.unravel_index(density.argmax(), density.shape)
+        assert x[column] == pytest.approx(centre, abs=0.5)
+        assert y[row] == pytest.approx(0, abs=0.6)
+
+
+def test_the_area_of_a_normal_class_has_its_closed_form():
+    z = np.concatenate([normal(1500, seed=1), normal(1500, seed=2, mean=(8, 0)) * (1, 2)])
+    areas = latent.class_areas(z, np.repeat([3, 7], 1500))
+    expected = -2 * np.pi * np.log(0.1) * np.array([1, 2])
+    assert areas.shape == (2,)
+    assert np.all(areas > 0.95 * expected)
+    assert np.all(areas < 1.15 * expected)
+
+
+def test_the_area_grows_with_its_mass():
+    z, labels = normal(1000), np.zeros(1000, int)
+    half, most = (latent.class_areas(z, labels, mass=mass, size=100)[0] for mass in (0.5, 0.9))
+    assert most / half == pytest.approx(np.log(0.1) / np.log(0.5), rel=0.1)
+
+
+@pytest.mark.parametrize("distance", [1.0, 2.0, 4.0])
+def test_the_overlap_of_two_normal_classes_has_its_closed_form(distance):
+    overlaps = latent.class_overlaps(*two_classes(distance), size=100)
+    np.testing.assert_allclose(np.diag(overlaps), 1)
+    np.testing.assert_array_equal(overlaps, overlaps.T)
+    assert overlaps[0, 1] == pytest.approx(2 * stats.norm.cdf(-distance / 2), abs=0.04)
+
+
+def test_imbalance_is_the_share_that_would_have_to_change_its_class():
+    assert latent.imbalance(np.arange(40) % 10, classes=10) == pytest.approx(0)
+    assert latent.imbalance(np.zeros(40, int), classes=10) == pytest.approx(0.9)
+    assert latent.imbalance(np.array([0, 0, 0, 1]), classes=2) == pytest.approx(0.25)
+    assert latent.imbalance(np.array([0, 1]), classes=4) == pytest.approx(0.5)
+
+
+def test_neighbours_tell_separate_classes_and_not_identical_ones():
+    z, labels = two_classes(20.0)
+    assert latent.neighbour_accuracy(z[::2], labels[::2], z[1::2], labels[1::2]) == 1
+    z, _ = two_classes(0.0)
+    assert latent.neighbour_accuracy(z[::2], labels[::2], z[1::2], labels[1::2]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_neighbours_are_ten():
+    # The nearest six are of one class, the fourteen beyond them of the other.
+    z, labels = np.arange(20.0)[:, None] * (1, 0), np.repeat([0, 1], [6, 14])
+    assert latent.neighbour_accuracy(z, labels, np.array([[-5.0, 0]]), np.array([0])) == 1
+    assert latent.neighbour_accuracy(z, labels, np.array([[-5.0, 0]]), np.array([1]), neighbours=20) == 1
+
+
+def test_active_units_are_those_that_vary():
+    z_mean = np.random.default_rng(0).normal(size=(1000, 4)) * np.sqrt([1, 0.02, 0.005, 0]) + 5
+    assert latent.active_units(z_mean).tolist() == [True, True, False, False]
+    assert latent.active_units(z_mean, threshold=0.5).tolist() == [True, False, False, False]
+
+
+def quadrants(n, seed):
+    """Noisy images of four classes, each with one bright quadrant."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(n) % 4
+    images = generator.uniform(0, 0.5, (n, 8, 8, 1))
+    for image, label in zip(images, labels):
+        row, column = 4 * (label // 2), 4 * (label % 2)
+        image[row : row + 4, column : column + 4] += 0.3
+    return images, labels
+
+
+@pytest.fixture(scope="module")
+def judge():
+    classifier = make_pipeline(PCA(4), LogisticRegression(C=100))
+    return latent.train_judge(classifier, *quadrants(800, seed=0), *quadrants(800, seed=1), rejected=0.1)
+
+
+def test_a_judge_knows_the_classes_and_rejects_as_few_as_it_was_asked_to(judge):
+    assert judge.accuracy > 0.97
+    assert judge.rejected == pytest.approx(0.1, abs=0.04)
+    x_test, y_test = quadrants(800, seed=1)
+    flat = x_test.reshape(800, -1)
+    assert judge.accuracy == judge.classifier.score(flat, y_test)
+    assert judge.rejected == judge(x_test).mean()
+    np.testing.assert_array_equal(judge.confidence(x_test), judge.classifier.predict_proba(flat).max(axis=1))
+
+
+def test_a_judge_rejects_noise(judge):
+    noise = np.random.default_rng(5).uniform(0, 0.8, (200, 8, 8, 1))
+    rejected = judge(noise)
+    assert (rejected.shape, rejected.dtype) == ((200,), bool)
+    assert rejected.mean() > 0.8
+
+
+def test_the_threshold_of_a_judge_comes_from_images_that_its_copies_had_not_seen():
+    class Parrot(LogisticRegression):
+        """Sure of the images that it was trained on, and of no others."""
+
+        def fit(self, x, y):
+            self.known = {row.tobytes() for row in x}
+            return super().fit(x, y)
+
+        def predict_proba(self, x):
+            share = np.array([0.9 if row.tobytes() in self.known else 0.4 for row in x])[:, None]
+            return np.concatenate([share, (1 - share) / 3, (1 - share) / 3, (1 - share) / 3], axis=1)
+
+    parrot = latent.train_judge(Parrot(), *quadrants(100, seed=0), *quadrants(100, seed=1))
+    assert parrot.threshold == pytest.approx(0.4)
+
+
+def test_a_judge_works_with_labels_that_do_not_count_from_zero():
+    x_train, y_train = quadrants(200, seed=0)
+    x_test, y_test = quadrants(200, seed=1)
+    judge = latent.train_judge(LogisticRegression(), x_train, y_train + 5, x_test, y_test + 5)
+    assert judge.accuracy > 0.97
+
+
+def test_measures_of_a_normal_space_are_those_of_theory():
+    z_train, z_test = normal(20_000), normal(1500, seed=1)
+    y_train, y_test = np.arange(20_000) % 3, np.arange(1500) % 3
+    found = latent.measures(z_train, y_train, z_test, y_test)
+    assert all(isinstance(value, float) and np.isfinite(value) for value in found.values())
+    edge = -2 * np.log(0.05)  # The squared radius of the disc that holds 95 %.
+    # The number of images near a point falls with the density, exp(-r^2 / 2); the points are spread evenly over r^2.
+    empty, _ = integrate.quad(lambda r2: np.exp(-4 * edge / (2 * 0.95) * np.exp(-r2 / 2)) / edge, 0, edge)
+    # The kernel widens a class of n images by n^(-1/3), and so its area: an eighth for 500.
+    area = 1.125 * np.log(0.1) / np.log(0.05)
+    expected = {
+        "gaps, share of the occupied region": (empty, 0.01),
+        "points above 0, first axis": (0.5, 0.015),
+        "points above 0, second axis": (0.5, 0.015),
+        "distance of the mean from the origin, in spreads": (0, 0.03),
+        "spread of the wider axis over the narrower": (1, 0.03),
+        "density at the origin over the mean density": (3.1, 0.6),
+        "area of the smallest class, share of the region": (area, 0.12),
+        "area of the largest class, share of the region": (area, 0.12),
+        "mean overlap of two classes": (0.93, 0.07),
+        "largest overlap of two classes": (0.93, 0.07),
+        "10-nearest-neighbour accuracy": (1 / 3, 0.05),
+    }
+    assert list(found) == list(expected)
+    # What counts points is taken from the many training images.
+    assert found["gaps, share of the occupied region"] == latent.gap_share(z_train)
+    assert found["density at the origin over the mean density"] == latent.crowding(z_train)
+    for name, (value, tolerance) in expected.items():
+        assert found[name] == pytest.approx(value, abs=tolerance), name
+
+
+def test_measures_do_not_depend_on_the_scale():
+    z_train, z_test = normal(1000), normal(300, seed=1)
+    y_train, y_test = (z_train[:, 0] > 0).astype(int), (z_test[:, 0] > 0).astype(int)
+    small = latent.measures(z_train, y_train, z_test, y_test)
+    large = latent.measures(100 * z_train, y_train, 100 * z_test, y_test)
+    for name, value in small.items():
+        assert large[name] == pytest.approx(value, abs=0.01), name
+
+
+def test_measures_see_a_space_that_is_shifted_stretched_and_split():
+    z = np.concatenate([disc(1000, (3, 0)), disc(1000, (9, 0), seed=1)])
+    y = np.repeat([0, 1], 1000)
+    found = latent.measures(z[::2], y[::2], z[1::2], y[1::2])
+    spread = np.array([np.sqrt(9 + 0.25), 0.5])
+    assert found["points above 0, first axis"] == 1
+    assert found["points above 0, second axis"] == pytest.approx(0.5, abs=0.05)
+    assert found["distance of the mean from the origin, in spreads"] == pytest.approx(6 / spread.mean(), rel=0.05)
+    assert found["spread of the wider axis over the narrower"] == pytest.approx(spread[0] / spread[1], rel=0.05)
+    assert found["largest overlap of two classes"] < 0.01
+    assert found["10-nearest-neighbour accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        latent.occupied_region,
+        lambda z: latent.draw_points(z, 10),
+        lambda z: latent.in_gap(np.zeros((1, 2)), z),
+        lambda z: latent.in_gap(z, square(100)),
+        latent.gap_share,
+        latent.symmetry,
+        latent.crowding,
+        lambda z: latent.class_densities(z, np.zeros(len(z), int)),
+        lambda z: latent.class_areas(z, np.zeros(len(z), int)),
+        lambda z: latent.class_overlaps(z, np.zeros(len(z), int)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("z", "message"),
+    [
+        (np.zeros((50, 3)), r"has shape \(50, 3\)"),
+        (np.zeros(50), r"has shape \(50,\)"),
+        (np.zeros((0, 2)), r"has shape \(0, 2\)"),
+        (np.where(np.arange(100).reshape(50, 2) == 7, np.nan, square(50)), "holds NaN"),
+        (np.where(np.arange(100).reshape(50, 2) == 7, np.inf, square(50)), "holds NaN or infinity"),
+    ],
+)
+def test_latents_that_are_no_points_of_a_plane_are_refused(measure, z, message):
+    with pytest.raises(ValueError, match=message):
+        measure(z)

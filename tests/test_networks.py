@@ -1,0 +1,318 @@
+import functools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy.special import erf, expit
+
+from vae_keras import networks
+
+ENCODERS = (networks.dense_encoder, networks.conv_encoder)
+DECODERS = (networks.dense_decoder, networks.conv_decoder)
+SHAPES = ((28, 28, 1), (32, 32, 3), (30, 17, 3))
+
+small_dense_encoder = functools.partial(networks.dense_encoder, (8, 8, 1), 2, (8, 6))
+small_dense_decoder = functools.partial(networks.dense_decoder, (8, 8, 1), 2, (6, 8))
+small_conv_encoder = functools.partial(networks.conv_encoder, (9, 6, 1), 2, (3, 4), (5,))
+small_conv_decoder = functools.partial(networks.conv_decoder, (9, 6, 1), 2, (4, 3), (5,))
+# The shape of what each hidden layer gives, in order.
+SMALL = {
+    small_dense_encoder: [(8,), (6,)],
+    small_dense_decoder: [(6,), (8,)],
+    small_conv_encoder: [(5, 3, 3), (3, 2, 4), (5,)],
+    small_conv_decoder: [(5,), (3 * 2 * 4,), (6, 4, 4), (12, 8, 3)],
+}
+BUILDERS = pytest.mark.parametrize("build", SMALL, ids=lambda build: build.func.__name__)
+
+
+def kernels(network):
+    return [layer.get_weights()[0] for layer in network.layers if hasattr(layer, "kernel")]
+
+
+def arrays(network, x):
+    outputs = network(x)
+    return [ops.convert_to_numpy(output) for output in (outputs if isinstance(outputs, list) else [outputs])]
+
+
+def some_input(network, n=3, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, *network.input_shape[1:])).astype("float32")
+
+
+def draw_weights_and_biases(network, seed=1):
+    # Biases begin at zero, where an activation that is missing may not show.
+    generator = np.random.default_rng(seed)
+    network.set_weights([generator.normal(0, 0.5, weight.shape) for weight in network.get_weights()])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("build", ENCODERS)
+def test_a_variational_encoder_gives_mean_log_variance_and_sample(build, shape):
+    encoder = build(shape, latent_dim=3)
+    assert encoder.input_shape == (None, *shape)
+    assert encoder.output_names == ["z_mean", "z_log_var", "z"]
+    outputs = arrays(encoder, some_input(encoder, n=4))
+    assert [(output.shape, output.dtype) for output in outputs] == [((4, 3), np.float32)] * 3
+
+
+@pytest.mark.parametrize("build", ENCODERS)
+@pytest.mark.parametrize(("log_var", "spread"), [(-100, 0), (np.log(9), 3)])
+def test_the_sample_is_drawn_around_the_mean_with_the_log_variance(build, log_var, spread):
+    encoder = build((8, 8, 1), seed=0)
+    head = encoder.get_layer("z_log_var")
+    head.set_weights([np.zeros_like(head.kernel), np.full_like(head.bias, log_var)])
+    z_mean, z_log_var, z = arrays(encoder, some_input(encoder, n=2000))
+    np.testing.assert_allclose(z_log_var, log_var, rtol=1e-6)
+    np.testing.assert_allclose((z - z_mean).std(axis=0), spread, rtol=0.1)
+
+
+@pytest.mark.parametrize("build", ENCODERS)
+def test_latents_stay_in_float32_under_mixed_precision(build, mixed_float16):
+    encoder = build((8, 8, 1))
+    assert {output.dtype for output in encoder.outputs} == {"float32"}
+    assert build((8, 8, 1), variational=False).outputs[0].dtype == "float32"
+    # As log variances of float16, those above 11 would give an infinite variance.
+    assert {encoder.get_layer(name).compute_dtype for name in ("z_mean", "z_log_var", "z")} == {"float32"}
+    assert "float16" in {layer.compute_dtype for layer in encoder.layers}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("build", ENCODERS)
+def test_a_plain_encoder_gives_one_latent(build, shape):
+    encoder = build(shape, latent_dim=3, variational=False)
+    assert encoder.output_names == ["z"]
+    assert encoder(np.zeros((4, *shape))).shape == (4, 3)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("build", DECODERS)
+def test_a_decoder_gives_images(build, shape):
+    decoder = build(shape, latent_dim=3, seed=0)
+    assert decoder.input_shape == (None, 3)
+    assert decoder.output_shape == (None, *shape)
+    (images,) = arrays(decoder, 10_000 * some_input(decoder, n=4))
+    assert (images.shape, images.dtype) == ((4, *shape), np.float32)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert np.ptp(images) > 0.9
+
+
+def test_parameter_counts_are_those_computed_by_hand():
+    assert networks.dense_encoder((28, 28, 1), 2, (512, 256)).count_params() == (
+        (784 * 512 + 512) + (512 * 256 + 256) + 2 * (256 * 2 + 2)
+    )
+    assert networks.dense_decoder((28, 28, 1), 2, (256, 512)).count_params() == (
+        (2 * 256 + 256) + (256 * 512 + 512) + (512 * 784 + 784)
+    )
+    assert networks.conv_encoder((28, 28, 1), 2, (32, 64), (128,), variational=False).count_params() == (
+        (9 * 1 * 32 + 32) + (9 * 32 * 64 + 64) + (7 * 7 * 64 * 128 + 128) + (128 * 2 + 2)
+    )
+    assert networks.conv_decoder((28, 28, 1), 2, (64, 32), (128,)).count_params() == (
+        (2 * 128 + 128) + (128 * 3136 + 3136) + (9 * 64 * 64 + 64) + (9 * 64 * 32 + 32) + (9 * 32 * 1 + 1)
+    )
+    assert networks.conv_decoder((30, 17, 3), 2, (64, 32), (128,)).count_params() == (
+        (2 * 128 + 128) + (128 * 8 * 5 * 64 + 8 * 5 * 64) + (9 * 64 * 64 + 64) + (9 * 64 * 32 + 32) + (9 * 32 * 3 + 3)
+    )
+
+
+def gelu(x):
+    return x * (1 + erf(x / np.sqrt(2))) / 2
+
+
+def leaky_relu(slope):
+    return lambda x: np.where(x > 0, x, slope * x)
+
+
+@pytest.mark.parametrize(
+    ("activation", "by_hand"),
+    [
+        ("gelu", gelu),
+        ("tanh", np.tanh),
+        (keras.activations.tanh, np.tanh),
+        (lambda x: 3 * ops.sin(x), lambda x: 3 * np.sin(x)),
+        (keras.layers.ReLU, leaky_relu(0)),
+        (lambda: keras.layers.LeakyReLU(0.3), leaky_relu(0.3)),
+        (functools.partial(keras.activations.leaky_relu, negative_slope=0.1), leaky_relu(0.1)),
+    ],
+)
+def test_dense_networks_compute_what_numpy_computes(activation, by_hand):
+    encoder, decoder = small_dense_encoder(activation=activation), small_dense_decoder(activation=activation)
+    for network in (encoder, decoder):
+        draw_weights_and_biases(network)
+    images, z = some_input(encoder), some_input(decoder)
+
+    w1, b1, w2, b2, w_mean, b_mean, w_log_var, b_log_var = encoder.get_weights()
+    x = by_hand(by_hand(images.reshape(len(images), -1) @ w1 + b1) @ w2 + b2)
+    z_mean, z_log_var, _ = arrays(encoder, images)
+    np.testing.assert_allclose(z_mean, x @ w_mean + b_mean, atol=1e-4)
+    np.testing.assert_allclose(z_log_var, x @ w_log_var + b_log_var, atol=1e-4)
+
+    w1, b1, w2, b2, w3, b3 = decoder.get_weights()
+    pixels = expit(by_hand(by_hand(z @ w1 + b1) @ w2 + b2) @ w3 + b3)
+    np.testing.assert_allclose(arrays(decoder, z)[0], pixels.reshape(-1, 8, 8, 1), atol=1e-4)
+
+
+@BUILDERS
+def test_a_function_reaches_every_hidden_layer(build):
+    shapes = []
+
+    def spy(x):
+        shapes.append(tuple(x.shape)[1:])
+        return x
+
+    network = build(activation=spy)
+    network(some_input(network))
+    assert shapes == SMALL[build]
+
+
+@BUILDERS
+def test_a_layer_class_reaches_every_hidden_layer_with_weights_of_its_own(build):
+    network = build(activation=keras.layers.PReLU)
+    found = [layer for layer in network.layers if isinstance(layer, keras.layers.PReLU)]
+    assert [tuple(layer.alpha.shape) for layer in found] == SMALL[build]
+    assert len({id(layer.alpha) for layer in found}) == len(found)
+    plain = build(activation="relu")
+    assert network.count_params() == plain.count_params() + sum(int(np.prod(shape)) for shape in SMALL[build])
+
+
+@BUILDERS
+def test_a_callable_that_makes_a_layer_reaches_every_hidden_layer(build):
+    network = build(activation=lambda: keras.layers.LeakyReLU(0.3))
+    found = [layer for layer in network.layers if isinstance(layer, keras.layers.LeakyReLU)]
+    assert [tuple(layer.output.shape)[1:] for layer in found] == SMALL[build]
+    assert {layer.negative_slope for layer in found} == {0.3}
+
+
+@BUILDERS
+def test_a_name_reaches_every_hidden_layer(build):
+    network = build(activation="softsign")
+    found = [layer for layer in network.layers if getattr(layer, "activation", None) is keras.activations.softsign]
+    assert [tuple(layer.output.shape)[1:] for layer in found] == SMALL[build]
+
+
+@BUILDERS
+def test_nothing_else_bends_the_network(build):
+    network = build(activation="linear")
+    draw_weights_and_biases(network)
+    affine = network
+    if network.name.endswith("decoder"):
+        affine = keras.Model(network.input, network.get_layer("pixels").input)
+    a, b = some_input(network, seed=1), some_input(network, seed=2)
+    for at_a, at_b, at_both, at_0 in zip(*(arrays(affine, x)[:2] for x in (a, b, a + b, 0 * a))):
+        np.testing.assert_allclose(at_both, at_a + at_b - at_0, atol=1e-3)
+        assert np.ptp(at_a) > 0.1
+
+
+def test_a_decoder_ends_in_a_sigmoid():
+    for build in (small_dense_decoder, small_conv_decoder):
+        decoder = build()
+        before = keras.Model(decoder.input, decoder.get_layer("pixels").input)
+        z = some_input(decoder)
+        np.testing.assert_allclose(arrays(decoder, z)[0], expit(arrays(before, z)[0]), rtol=1e-5)
+
+
+def test_keras_has_two_leaky_relus_which_agree_where_the_slope_is_given():
+    below = np.float32([[-1.0]])
+    assert float(keras.layers.LeakyReLU()(below)[0, 0]) == pytest.approx(-0.3)
+    assert float(networks.activation_layer("leaky_relu")(below)[0, 0]) == pytest.approx(-0.2)
+    for slope in (0.2, 0.3):
+        as_layer = small_conv_decoder(activation=lambda slope=slope: keras.layers.LeakyReLU(slope), seed=0)
+        as_function = small_conv_decoder(
+            activation=functools.partial(keras.activations.leaky_relu, negative_slope=slope), seed=0
+        )
+        z = some_input(as_layer)
+        np.testing.assert_allclose(as_layer(z), as_function(z), rtol=1e-6)
+
+
+@BUILDERS
+def test_the_same_seed_gives_the_same_weights_whatever_the_activation(build):
+    drawn = [
+        kernels(build(activation=activation, seed=3))
+        for activation in ("gelu", lambda: keras.layers.LeakyReLU(0.3), keras.layers.PReLU)
+    ]
+    for others in drawn[1:]:
+        assert len(others) == len(drawn[0])
+        for kernel, other in zip(drawn[0], others):
+            np.testing.assert_array_equal(kernel, other)
+
+
+@BUILDERS
+def test_another_seed_gives_other_weights(build):
+    for kernel, other in zip(kernels(build(seed=0)), kernels(build(seed=1))):
+        assert np.all(kernel != other)
+
+
+@BUILDERS
+def test_without_a_seed_the_global_one_governs(build):
+    drawn = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        drawn.append(kernels(build()))
+    for kernel, again, other in zip(*drawn):
+        np.testing.assert_array_equal(kernel, again)
+        assert np.all(kernel != other)
+
+
+def test_no_two_kernels_of_one_seed_are_the_same():
+    square = kernels(networks.dense_encoder((4, 2, 1), 8, (8, 8), seed=0))
+    square += kernels(networks.dense_decoder((4, 2, 1), 8, (8, 8), seed=0))
+    assert [kernel.shape for kernel in square] == [(8, 8)] * 7
+    assert len({kernel.tobytes() for kernel in square}) == 7
+    assert len(np.unique(square)) > 0.99 * 7 * 64
+
+
+@pytest.mark.parametrize("build", [small_dense_encoder, small_conv_encoder])
+def test_the_seed_of_an_encoder_fixes_its_sampling_noise(build):
+    def noise(seed):
+        encoder = build(seed=seed)
+        encoder.set_weights([np.zeros_like(weight) for weight in encoder.get_weights()])
+        return arrays(encoder, some_input(encoder))[2]
+
+    np.testing.assert_array_equal(noise(0), noise(0))
+    assert np.all(noise(0) != noise(1))
+
+
+def test_a_parameter_comparison_changes_nothing_but_the_activation():
+    with_gelu, with_relu = small_conv_encoder(activation="gelu"), small_conv_encoder(activation="relu")
+    assert [type(layer) for layer in with_gelu.layers] == [type(layer) for layer in with_relu.layers]
+    assert with_gelu.count_params() == with_relu.count_params()
+
+
+@BUILDERS
+@pytest.mark.parametrize(
+    ("activation", "message"),
+    [
+        ("gellu", "Unknown activation 'gellu'"),
+        (keras.layers.ReLU(name="shared_one"), "shared_one"),
+        (None, "activation is None"),
+        (0.3, r"activation is 0\.3"),
+        (lambda: 17, "made 17"),
+    ],
+)
+def test_what_is_no_activation_is_refused(build, activation, message):
+    with pytest.raises(ValueError, match=message):
+        build(activation=activation)
+
+
+@pytest.mark.parametrize("build", ENCODERS + DECODERS)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shape": (28, 28)}, r"shape is \(28, 28\)"),
+        ({"shape": (28, 0, 1)}, r"shape is \(28, 0, 1\)"),
+        ({"shape": (None, 28, 1)}, r"shape is \(None, 28, 1\)"),
+        ({"latent_dim": 0}, "latent_dim is 0"),
+        ({"latent_dim": -3}, "latent_dim is -3"),
+        ({"hidden": (8, 0)}, r"hidden is \(8, 0\)"),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(build, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build(**{"shape": (8, 8, 1), **arguments})
+
+
+@pytest.mark.parametrize("build", [networks.conv_encoder, networks.conv_decoder])
+@pytest.mark.parametrize("filters", [(), (8, -1)])
+def test_filters_that_make_no_network_are_refused(build, filters):
+    with pytest.raises(ValueError, match="filters is"):
+        build((8, 8, 1), filters=filters)

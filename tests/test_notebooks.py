@@ -1,0 +1,143 @@
+"""The notebooks' own guards: `pytest --nbval` compares them, and fails when it should."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_there_are_notebooks():
+    assert len(NOTEBOOKS) >= 3
+
+
+def test_notebooks_are_executed_in_order(notebook):
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+def test_notebooks_hold_no_error_and_no_noise(notebook):
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr"
+
+
+def test_notebooks_hold_no_path_of_the_machine_that_ran_them(notebook):
+    assert not re.search(r"(?<![\w.])/(home|root|tmp|work|usr|Users)/", nbformat.writes(notebook))
+    assert "papermill" not in notebook.metadata
+
+
+def test_notebooks_have_one_cell_of_parameters(notebook):
+    tagged = [cell for cell in code_cells(notebook) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assert 'DATA = "mnist_5k"' in tagged[0].source
+
+
+def test_notebooks_make_claims_that_are_compared(notebook):
+    claims = [cell for cell in code_cells(notebook) if re.search(r"^\s*claim\(", cell.source, re.MULTILINE)]
+    assert sum(len(re.findall(r"^\s*claim\(", cell.source, re.MULTILINE)) for cell in claims) >= 3
+    for cell in claims:
+        assert "nbval-ignore-output" not in cell.metadata.get("tags", [])
+        assert any(output.get("name") == "stdout" for output in cell.outputs)
+
+
+def test_cells_fit_on_a_screen(notebook):
+    for cell in code_cells(notebook):
+        assert len(cell.source.splitlines()) <= 40, cell.source[:80]
+
+
+# A small notebook stands for the others, because these tests run it, and its copies, in kernels of their own.
+def small_notebook():
+    cells = [
+        "from vae_keras.claims import claim\n\nvalue = 0.5\nbound = 1.0",
+        'claim("a number that was measured", value, below=bound)',
+        "import matplotlib.pyplot as plt\n\nplt.figure().axes",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    for count, cell in enumerate(notebook.cells, 1):
+        cell.execution_count = count
+    sentence = nbformat.v4.new_output("stream", name="stdout", text="a number that was measured: below 1.\n")
+    # Other versions of Matplotlib name other sizes, and some machines write to stderr.
+    size = nbformat.v4.new_output("display_data", data={"text/plain": "<Figure size 1x1 with 0 Axes>"})
+    empty = nbformat.v4.new_output("execute_result", data={"text/plain": "[]"}, execution_count=3)
+    notebook.cells[1].outputs = [sentence]
+    notebook.cells[2].outputs = [empty, size]
+    return notebook
+
+
+def run_nbval(notebook, folder):
+    """Run `pytest --nbval` on a notebook beside a copy of notebooks/conftest.py."""
+    shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
+    nbformat.write(notebook, folder / "small.ipynb")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(folder),
+        str(folder),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+
+
+def test_nbval_passes_an_honest_notebook(tmp_path):
+    result = run_nbval(small_notebook(), tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "3 passed" in result.stdout
+
+
+def test_nbval_fails_when_an_output_is_altered(tmp_path):
+    notebook = small_notebook()
+    notebook.cells[1].outputs[0].text = "a number that was measured: below 0.1.\n"
+    result = run_nbval(notebook, tmp_path)
+    assert result.returncode == 1
+    assert "1 failed, 2 passed" in result.stdout
+
+
+def test_nbval_fails_when_the_bound_of_a_claim_is_broken(tmp_path):
+    notebook = small_notebook()
+    notebook.cells[0].source = notebook.cells[0].source.replace("value = 0.5", "value = 1.5")
+    result = run_nbval(notebook, tmp_path)
+    assert result.returncode == 1
+    assert "Measured: 1.5" in result.stdout
+
+
+@pytest.mark.parametrize("keep_outputs", [False, True])
+def test_nbval_fails_when_a_notebook_is_stripped(tmp_path, keep_outputs):
+    notebook = small_notebook()
+    for cell in notebook.cells:
+        cell.execution_count = None
+        cell.outputs = cell.outputs if keep_outputs else []
+    result = run_nbval(notebook, tmp_path)
+    assert result.returncode not in (0, 5)
+    assert "stripped" in result.stdout
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_nbval_refuses_the_book_itself_when_it_is_stripped(tmp_path, path):
+    notebook = nbformat.read(path, as_version=4)
+    for cell in code_cells(notebook):
+        cell.execution_count, cell.outputs = None, []
+    result = run_nbval(notebook, tmp_path)
+    assert result.returncode not in (0, 5)
+    assert "stripped" in result.stdout

@@ -1,0 +1,340 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from vae_keras import VAE, Sampling, losses, networks
+
+SHAPE = (8, 8, 1)
+
+
+def fit(model, *data, epochs=1, batch_size=8, **arguments):
+    return model.fit(*data, epochs=epochs, batch_size=batch_size, verbose=0, **arguments).history
+
+
+def evaluate(model, images, batch_size=8):
+    return model.evaluate(images, batch_size=batch_size, verbose=0, return_dict=True)
+
+
+def set_log_var(vae, value):
+    """Give every image the same log variance."""
+    head = vae.encoder.get_layer("z_log_var")
+    head.set_weights([np.zeros_like(head.kernel), np.full_like(head.bias, value)])
+
+
+def terms_by_hand(images, z_mean, z_log_var, reconstruction):
+    """Both terms of the loss for each image, in float64 and without the package."""
+    z_mean, z_log_var, p = (np.float64(values) for values in (z_mean, z_log_var, reconstruction))
+    reconstruction_loss = -(images * np.log(p) + (1 - images) * np.log(1 - p)).sum(axis=(1, 2, 3))
+    return reconstruction_loss, 0.5 * (np.exp(z_log_var) + z_mean**2 - 1 - z_log_var).sum(axis=1)
+
+
+def first_loss_by_hand(vae, images):
+    """The mean loss with the noise that a VAE, just made, draws first."""
+    z_mean, z_log_var, z = vae.encoder(images)
+    reconstruction_loss, kl_loss = terms_by_hand(images, z_mean, z_log_var, vae.decoder(z))
+    return (reconstruction_loss + vae.beta * kl_loss).mean()
+
+
+def test_history_has_the_three_metrics_and_their_validation(make_vae, images):
+    history = fit(make_vae(), images, validation_data=images)
+    names = {"loss", "reconstruction_loss", "kl_loss"}
+    assert set(history) == names | {f"val_{name}" for name in names}
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0, 4.0])
+def test_the_loss_is_the_sum_of_its_terms(make_vae, images, beta):
+    vae = make_vae(beta=beta)
+    history = fit(vae, images, epochs=2, validation_data=images[3:])
+    for prefix in ("", "val_"):
+        loss, reconstruction_loss, kl_loss = (
+            np.array(history[prefix + name]) for name in ("loss", "reconstruction_loss", "kl_loss")
+        )
+        np.testing.assert_allclose(loss, reconstruction_loss + beta * kl_loss, rtol=0, atol=1e-4)
+    measured = evaluate(vae, images)
+    assert measured["loss"] == pytest.approx(measured["reconstruction_loss"] + beta * measured["kl_loss"], abs=1e-4)
+    assert measured["kl_loss"] > 0.01
+
+
+def test_all_three_are_means_over_the_whole_set(make_vae, images):
+    vae = make_vae(optimizer=keras.optimizers.SGD(0.0), beta=2.0)
+    set_log_var(vae, -40)  # No noise is left, so that the values can be computed by hand.
+    z_mean, z_log_var, _ = vae.encoder(images)
+    reconstruction_loss, kl_loss = terms_by_hand(images, z_mean, z_log_var, vae.decoder(z_mean))
+    by_hand = {
+        "loss": reconstruction_loss + 2 * kl_loss,
+        "reconstruction_loss": reconstruction_loss,
+        "kl_loss": kl_loss,
+    }
+    # The last batch is smaller and unlike the others: a mean of batch means, or the last batch alone, would show.
+    history = fit(vae, images, validation_data=images[::-1])
+    measured = evaluate(vae, images)
+    for name, values in by_hand.items():
+        for value in (history[name][0], history[f"val_{name}"][0], measured[name]):
+            assert value == pytest.approx(values.mean(), rel=1e-5), name
+        assert values[16:].mean() != pytest.approx(values.mean(), rel=1e-3), name
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 5.0])
+def test_one_step_follows_the_gradient_of_the_whole_loss(make_vae, images, beta):
+    vae, twin = make_vae(beta=beta, optimizer=keras.optimizers.SGD(0.5)), make_vae()
+    with tf.GradientTape() as tape:
+        z_mean, z_log_var, z = twin.encoder(images)  # The same seed: the same noise.
+        p = twin.decoder(z)
+        reconstruction_loss = -tf.reduce_sum(images * tf.math.log(p) + (1 - images) * tf.math.log(1 - p)) / len(images)
+        kl_loss = tf.reduce_sum(tf.exp(z_log_var) + z_mean**2 - 1 - z_log_var) / 2 / len(images)
+        loss = reconstruction_loss + beta * kl_loss
+    gradients = tape.gradient(loss, [weight.value for weight in twin.trainable_weights])
+    history = fit(vae, images, batch_size=20, shuffle=False)
+    assert history["loss"][0] == pytest.approx(float(loss), rel=1e-5)
+    assert len(vae.trainable_weights) == 10
+    for weight, start, gradient in zip(vae.trainable_weights, twin.trainable_weights, gradients):
+        assert np.abs(gradient).max() > 0.01
+        np.testing.assert_allclose(weight.numpy(), start.numpy() - 0.5 * gradient.numpy(), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("head", ["z_mean", "z_log_var"])
+def test_one_step_follows_the_finite_differences_of_the_whole_loss(make_vae, images, head):
+    def loss_at(shift):
+        vae = make_vae(beta=5.0)
+        vae.encoder.get_layer(head).bias.assign([shift, 0])
+        return first_loss_by_hand(vae, images)
+
+    slope = (loss_at(0.01) - loss_at(-0.01)) / 0.02
+    vae = make_vae(beta=5.0, optimizer=keras.optimizers.SGD(1.0))
+    fit(vae, images, batch_size=20, shuffle=False)
+    assert float(vae.encoder.get_layer(head).bias[0]) == pytest.approx(-slope, rel=0.01)
+    assert abs(slope) > 0.1
+
+
+def test_the_terms_are_those_of_each_image(make_vae, images):
+    vae, twin = make_vae(beta=3.0), make_vae()
+    z_mean, z_log_var, z = twin.encoder(images)
+    reconstruction_loss, kl_loss = terms_by_hand(images, z_mean, z_log_var, twin.decoder(z))
+    terms = vae.loss_terms(images, training=True)
+    np.testing.assert_allclose(terms["reconstruction_loss"], reconstruction_loss, rtol=1e-5)
+    np.testing.assert_allclose(terms["kl_loss"], kl_loss, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(terms["loss"], reconstruction_loss + 3 * kl_loss, rtol=1e-5)
+
+
+def test_beta_weighs_the_kl_term_and_not_the_reconstruction(make_vae, images):
+    light, heavy = make_vae(beta=0.1), make_vae(beta=100.0)
+    one, two = (vae.loss_terms(images, training=True) for vae in (light, heavy))
+    for name in ("reconstruction_loss", "kl_loss"):
+        np.testing.assert_array_equal(one[name], two[name])
+        assert one[name].shape == (20,)
+    np.testing.assert_allclose(two["loss"] - one["loss"], 99.9 * one["kl_loss"], rtol=1e-4)
+
+
+def test_a_callback_changes_beta_while_fit_runs(make_vae, images):
+    vae = make_vae(beta=1.0, optimizer=keras.optimizers.SGD(0.1))
+    betas = [1.0, 3.0, 0.0]
+    change = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(vae, "beta", betas[epoch]))
+    history = fit(vae, images, epochs=3, validation_data=images, callbacks=[change])
+    for prefix in ("", "val_"):
+        excess = np.array(history[f"{prefix}loss"]) - np.array(history[f"{prefix}reconstruction_loss"])
+        np.testing.assert_allclose(excess, np.array(betas) * history[f"{prefix}kl_loss"], atol=1e-4)
+
+
+def test_beta_set_after_compiling_reaches_the_gradient(make_vae, images):
+    changed, fresh = make_vae(beta=0.0), make_vae(beta=50.0)
+    evaluate(changed, images)  # Compile the test step too, while beta is 0.
+    fit(changed, images, batch_size=20, shuffle=False)
+    changed.set_weights(fresh.get_weights())
+    changed.encoder.get_layer("z").seed_generator.state.assign(fresh.encoder.get_layer("z").seed_generator.state)
+    changed.beta = 50.0
+    assert changed.beta == 50.0
+    for vae in (changed, fresh):
+        fit(vae, images, batch_size=20, shuffle=False)
+    for weight, other in zip(changed.trainable_weights, fresh.trainable_weights):
+        np.testing.assert_allclose(weight.numpy(), other.numpy(), atol=1e-5)
+    measured = evaluate(changed, images)
+    assert measured["loss"] - measured["reconstruction_loss"] == pytest.approx(50 * measured["kl_loss"], rel=1e-3)
+
+
+def test_beta_is_no_trainable_weight(make_vae):
+    vae = make_vae(beta=2.0)
+    assert vae.beta == 2.0
+    assert isinstance(vae.beta, float)
+    assert not any("beta" in weight.path for weight in vae.trainable_weights)
+
+
+@pytest.mark.parametrize("beta", [-1.0, float("nan"), float("inf"), float("-inf")])
+def test_a_beta_that_is_no_weight_is_refused(make_vae, beta):
+    with pytest.raises(ValueError, match=f"beta is {beta}"):
+        make_vae(beta=beta)
+    vae = make_vae(beta=2.0)
+    with pytest.raises(ValueError, match=f"beta is {beta}"):
+        vae.beta = beta
+    assert vae.beta == 2.0
+
+
+def test_training_decodes_a_sample_and_not_the_mean(make_vae, images):
+    first, second, quiet = make_vae(seed=0), make_vae(seed=1), make_vae(seed=0)
+    second.set_weights(first.get_weights())  # All that differs is the noise.
+    set_log_var(quiet, -40)
+    one, two, without_noise = (
+        fit(vae, images, batch_size=20, shuffle=False)["reconstruction_loss"][0] for vae in (first, second, quiet)
+    )
+    assert len({one, two, without_noise}) == 3
+    assert not any(
+        np.array_equal(weight, other)
+        for weight, other in zip(first.decoder.get_weights(), second.decoder.get_weights())
+    )
+
+
+def test_the_decoder_is_given_z_in_training_and_evaluation_and_z_mean_in_prediction(images):
+    given = []
+
+    class Tap(layers.Layer):
+        def call(self, z):
+            given.append(z)
+            return z
+
+    encoder = networks.dense_encoder(SHAPE, hidden=(8,), seed=0)
+    inner = networks.dense_decoder(SHAPE, hidden=(8,), seed=0)
+    z = keras.Input((2,))
+    vae = VAE(encoder, keras.Model(z, inner(Tap()(z))))
+    vae.compile(optimizer=keras.optimizers.SGD(0.0), run_eagerly=True)
+    z_mean, z_log_var, _ = (output.numpy() for output in encoder(images))
+    state, start = encoder.get_layer("z").seed_generator.state, [11, 0]
+    expected = Sampling(seed=11)(z_mean, z_log_var).numpy()
+    for act, latents in (
+        (lambda: fit(vae, images, batch_size=20, shuffle=False), expected),
+        (lambda: evaluate(vae, images, batch_size=20), expected),
+        (lambda: vae.predict(images, verbose=0), z_mean),
+        (lambda: vae(images), z_mean),
+        (lambda: vae(images, training=True), z_mean),
+    ):
+        state.assign(start)
+        given.clear()
+        act()
+        np.testing.assert_allclose(given[-1].numpy(), latents, rtol=1e-5)
+
+
+def test_call_and_predict_are_the_decoded_mean_every_time(make_vae, images):
+    vae = make_vae()
+    expected = vae.decoder(vae.encoder(images)[0])
+    for _ in range(2):
+        np.testing.assert_array_equal(vae(images), expected)
+        np.testing.assert_allclose(vae.predict(images, batch_size=8, verbose=0), expected, rtol=1e-5)
+
+
+def test_training_and_evaluation_draw_new_noise_every_time(make_vae, images):
+    vae = make_vae(optimizer=keras.optimizers.SGD(0.0))
+    history = fit(vae, images, epochs=3)
+    measured = [evaluate(vae, images) for _ in range(2)]
+    assert len(set(history["reconstruction_loss"])) == 3
+    assert measured[0]["reconstruction_loss"] != measured[1]["reconstruction_loss"]
+    for kl_loss in (*history["kl_loss"], measured[1]["kl_loss"]):
+        assert kl_loss == pytest.approx(measured[0]["kl_loss"], rel=1e-5)
+
+
+def test_weight_penalties_are_part_of_the_loss_and_of_its_gradient(images):
+    def make(strength):
+        image, z = keras.Input(SHAPE), keras.Input((2,))
+        flat = layers.Flatten()(image)
+        heads = [
+            layers.Dense(2, kernel_initializer=keras.initializers.GlorotUniform(seed), kernel_regularizer=penalty)(flat)
+            for seed, penalty in ((0, keras.regularizers.L2(strength)), (1, None))
+        ]
+        pixels = layers.Dense(
+            64,
+            activation="sigmoid",
+            kernel_initializer=keras.initializers.GlorotUniform(2),
+            kernel_regularizer=keras.regularizers.L2(2 * strength),
+        )(z)
+        vae = VAE(
+            keras.Model(image, [*heads, Sampling(seed=0)(*heads)]),
+            keras.Model(z, layers.Reshape(SHAPE)(pixels)),
+            beta=0.5,
+        )
+        vae.compile(optimizer=keras.optimizers.SGD(0.1))
+        return vae
+
+    plain, penalised = make(0.0), make(0.3)
+    before = penalised.get_weights()
+    start = [weight.numpy() for weight in penalised.trainable_weights]
+    by_hand = 0.3 * (start[0] ** 2).sum() + 0.6 * (start[4] ** 2).sum()
+    histories = [fit(vae, images, batch_size=20, shuffle=False) for vae in (plain, penalised)]
+    assert histories[1]["loss"][0] - histories[0]["loss"][0] == pytest.approx(by_hand, rel=1e-3)
+    for index, strength in ((0, 0.3), (4, 0.6)):
+        difference = plain.trainable_weights[index].numpy() - penalised.trainable_weights[index].numpy()
+        np.testing.assert_allclose(difference, 0.1 * 2 * strength * start[index], atol=1e-5)
+    penalised.set_weights(before)
+    measured = evaluate(penalised, images)
+    penalty = measured["loss"] - measured["reconstruction_loss"] - 0.5 * measured["kl_loss"]
+    assert penalty == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_another_reconstruction_loss_can_be_given(make_vae, images):
+    vae = make_vae(reconstruction_loss=losses.gaussian)
+    set_log_var(vae, -40)
+    expected = ((images - vae(images)) ** 2).numpy().sum(axis=(1, 2, 3)).mean()
+    assert evaluate(vae, images)["reconstruction_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_any_number_of_latents_will_do(images):
+    encoder, decoder = (
+        build(SHAPE, latent_dim=5, hidden=(8,)) for build in (networks.dense_encoder, networks.dense_decoder)
+    )
+    vae = VAE(encoder, decoder)
+    vae.compile(optimizer="sgd")
+    assert np.isfinite(fit(vae, images)["loss"][0])
+    assert [output.shape for output in vae.encoder.predict(images, verbose=0)] == [(20, 5)] * 3
+
+
+def test_a_saved_vae_gives_the_same_reconstructions_and_keeps_beta_and_loss(make_vae, images, tmp_path):
+    vae = make_vae(beta=1.0, reconstruction_loss=losses.gaussian)
+    vae.beta = 2.5
+    fit(vae, images)
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.models.load_model(tmp_path / "vae.keras")
+    assert type(loaded) is VAE
+    assert loaded.beta == 2.5
+    assert loaded.reconstruction_loss is losses.gaussian
+    np.testing.assert_array_equal(loaded.predict(images, verbose=0), vae.predict(images, verbose=0))
+    assert VAE.from_config(vae.get_config()).beta == 2.5
+
+
+def test_a_saved_vae_goes_on_training_as_if_nothing_had_happened(make_vae, images, tmp_path):
+    through, halted = (make_vae(optimizer=keras.optimizers.Adam(0.01)) for _ in range(2))
+    fit(through, images, epochs=2, shuffle=False)
+    fit(halted, images, shuffle=False)
+    halted.save(tmp_path / "vae.keras")
+    resumed = keras.models.load_model(tmp_path / "vae.keras")
+    assert int(resumed.optimizer.iterations) == 3
+    fit(resumed, images, shuffle=False)
+    for weight, other in zip(through.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+    assert any(np.any(weight != other) for weight, other in zip(halted.get_weights(), resumed.get_weights()))
+
+
+def test_checkpoints_and_early_stopping_watch_the_validation_loss(make_vae, images, tmp_path):
+    vae = make_vae(optimizer=keras.optimizers.SGD(0.0))
+    set_log_var(vae, -40)
+    path = tmp_path / "best.keras"
+    callbacks = [
+        keras.callbacks.EarlyStopping(monitor="val_loss", patience=2, min_delta=0.01),
+        keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True),
+    ]
+    history = fit(vae, images, epochs=10, validation_data=images, callbacks=callbacks)
+    assert len(history["val_loss"]) == 3
+    np.testing.assert_array_equal(keras.models.load_model(path)(images), vae(images))
+
+
+def test_xla_trains_with_new_noise_every_time(make_vae, images):
+    vae = make_vae(optimizer=keras.optimizers.SGD(0.0), compile_arguments={"jit_compile": True})
+    history = fit(vae, images[:16], epochs=3)
+    assert np.isfinite(history["loss"]).all()
+    assert len(set(history["reconstruction_loss"])) == 3
+    np.testing.assert_allclose(history["kl_loss"], history["kl_loss"][0], rtol=1e-5)
+
+
+def test_extreme_variances_do_not_break_training(make_vae, images):
+    for log_var in (-100.0, 100.0):
+        vae = make_vae(optimizer=keras.optimizers.Adam(0.01))
+        set_log_var(vae, log_var)
+        assert np.isfinite(fit(vae, images)["loss"]).all()
+        assert all(np.isfinite(weight).all() for weight in vae.get_weights())
