@@ -41,7 +41,7 @@ def kl_divergence(z_mean, z_log_var):
     """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) summed over latents, shape (n,), in nats per image.
 
     1/2 sum (exp(z_log_var) + z_mean^2 - 1 - z_log_var): Kingma and Welling 2014, appendix B. `z_mean` and `z_log_var`
-    have shape (n, latent_dim). Exact up to z_log_var = 20, a standard deviation of 22,026, and finite and rising beyond.
+    have shape (n, latent_dim). Exact up to z_log_var = 20, a standard deviation of 22,026; finite and rising beyond.
     """
     mean, log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
     variance = ops.exp(ops.minimum(log_var, LARGEST_LOG_VAR)) * (1 + ops.maximum(log_var - LARGEST_LOG_VAR, 0))

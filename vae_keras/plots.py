@@ -237,6 +237,7 @@ def training(history: Mapping[str, Sequence[float]], first_epoch: int = 2) -> Fi
                 axis.plot(epochs, values, color=colour, ls="--", label=f"{name}, held-out")
         axis.set_ylabel("nats per image")
         axis.legend(fontsize=8)
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[-1, 0].set_xlabel("epoch")
     return figure
 
@@ -389,6 +390,7 @@ def learning_curves(curves: Mapping[str, Mapping[str, np.ndarray]], first_epoch:
             axis.plot(epochs, values.mean(axis=0), color=COLOURS[number], label=name)
             axis.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=COLOURS[number], alpha=0.2, lw=0)
         axis.set(title=title, xlabel="epoch", ylabel="held-out loss, nats per image")
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].legend()
     return figure
 
