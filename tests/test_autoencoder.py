@@ -226,7 +226,7 @@ def test_every_source_of_images_is_trained_on_and_validated(make_vae, images, so
     train, validation = SOURCES[source](images, LABELS)
     arguments = {"batch_size": 8} if isinstance(train, tuple) else {}
     train = train if isinstance(train, tuple) else (train,)
-    history = model.fit(*train, validation_data=validation, verbose=0, **arguments).history
+    history = model.fit(*train, validation_data=validation, shuffle=False, verbose=0, **arguments).history
     measured = model.evaluate(*train, verbose=0, return_dict=True, **arguments)
     for value in (history["loss"][0], history["val_loss"][0], measured["loss"]):
         assert value == pytest.approx(expected.mean(), rel=1e-5)
@@ -243,7 +243,9 @@ def test_autoencoders_train_on_pairs_and_on_part_of_them(make_autoencoder, image
 
 def test_generators_are_trained_on_unseen(make_autoencoder, images):
     model = make_autoencoder(optimizer=keras.optimizers.SGD(0.0))
-    history = model.fit(((images[start : start + 10],) for start in (0, 10)), steps_per_epoch=2, verbose=0).history
+    history = model.fit(
+        ((images[start : start + 10],) for start in (0, 10)), steps_per_epoch=2, shuffle=False, verbose=0
+    ).history
     assert history["loss"][0] == pytest.approx(cross_entropy(images, model(images)).mean(), rel=1e-5)
 
 

@@ -45,7 +45,7 @@ FIGURES = {
     ),
     "kl_term": lambda: plots.kl_term(lambda m, v: (np.exp(v) + m**2 - 1 - v) / 2, lambda m, v: 0 * m),
     "marginals": lambda: plots.marginals({"one": Z, "two": WIDE}),
-    "decoded_grid": lambda: plots.decoded_grid(IMAGES, np.array([-1, 0, 0.5, 1]), np.array([2, 0, -2])),
+    "decoded_grid": lambda: plots.decoded_grid(IMAGES, np.array([-1, -0.01, 0.5, 1]), np.array([2, 0, -2])),
     "beta_sweep": lambda: plots.beta_sweep([0.1, 1, 10], [130, 140, 180], [9, 6, 2]),
     "activations": lambda: plots.activations(GRID, {"ReLU": np.maximum(GRID, 0)}, {"ReLU": np.float64(GRID > 0)}),
     "learning_curves": lambda: plots.learning_curves(
@@ -271,6 +271,12 @@ def test_training_of_an_autoencoder_has_one_panel_and_may_start_at_the_first_epo
     (axis,) = plots.training(history, first_epoch=1).axes
     (line,) = axis.lines
     np.testing.assert_array_equal(line.get_xydata(), [[1, 3], [2, 2]])
+
+
+@pytest.mark.parametrize("name", ["training", "learning_curves"])
+def test_ticks_stand_at_whole_epochs(name):
+    for axis in FIGURES[name]().axes:
+        np.testing.assert_array_equal(axis.get_xticks(), np.rint(axis.get_xticks()))
 
 
 def test_ellipses_have_one_and_two_standard_deviations_around_their_means():

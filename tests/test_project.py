@@ -67,7 +67,7 @@ def test_every_expected_result_was_run_with_every_seed(monkeypatch):
 
 
 def test_every_picture_and_notebook_that_the_readme_names_is_there():
-    names = re.findall(r"\((?!https?:)([\w./-]+)\)", (ROOT / "README.md").read_text())
+    names = re.findall(r"\]\((?!https?:)([\w./-]+)\)", (ROOT / "README.md").read_text())
     assert len(names) > 3
     for name in names:
         assert (ROOT / name).exists(), name

@@ -175,7 +175,8 @@ def class_densities(z: np.ndarray, labels: np.ndarray, size: int = 200) -> tuple
 def class_areas(z: np.ndarray, labels: np.ndarray, mass: float = 0.9, size: int = 200) -> np.ndarray:
     """Measure the area that each class takes: the smallest that holds the share `mass` of its density, shape (k,).
 
-    For a Gaussian class of covariance S it is -2 pi ln(1 - mass) sqrt(det S), and the kernel adds a few percent.
+    For a Gaussian class of covariance S it is -2 pi ln(1 - mass) sqrt(det S), to which the kernel adds a share
+    of about n^(-1/3), 22 % for 100 points.
     """
     x, y, densities = class_densities(z, labels, size)
     cell = (x[1] - x[0]) * (y[1] - y[0])
