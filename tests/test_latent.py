@@ -225,6 +225,12 @@ def test_neighbours_are_ten():
     assert latent.neighbour_accuracy(z, labels, np.array([[-5.0, 0]]), np.array([1]), neighbours=20) == 1
 
 
+@pytest.mark.parametrize("z_mean", [np.full((3, 2), np.nan), np.zeros(4), np.zeros((2, 2, 2))])
+def test_active_units_are_asked_of_finite_rows(z_mean):
+    with pytest.raises(ValueError, match="z_mean has shape"):
+        latent.active_units(z_mean)
+
+
 def test_active_units_are_those_that_vary():
     z_mean = np.random.default_rng(0).normal(size=(1000, 4)) * np.sqrt([1, 0.02, 0.005, 0]) + 5
     assert latent.active_units(z_mean).tolist() == [True, True, False, False]

@@ -294,6 +294,13 @@ def test_what_is_no_activation_is_refused(build, activation, message):
         build(activation=activation)
 
 
+@pytest.mark.parametrize("build", [networks.dense_encoder, networks.conv_decoder])
+def test_one_layer_for_every_place_is_refused(build):
+    layer = keras.layers.PReLU(name="only_one")
+    with pytest.raises(ValueError, match=r"only_one.*new Keras layer"):
+        build((8, 8, 1), hidden=(6, 6), activation=lambda: layer)
+
+
 @pytest.mark.parametrize("build", ENCODERS + DECODERS)
 @pytest.mark.parametrize(
     ("arguments", "message"),

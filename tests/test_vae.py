@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -160,12 +162,12 @@ def test_beta_is_no_trainable_weight(make_vae):
     assert not any("beta" in weight.path for weight in vae.trainable_weights)
 
 
-@pytest.mark.parametrize("beta", [-1.0, float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("beta", [-1.0, float("nan"), float("inf"), float("-inf"), 1e39])
 def test_a_beta_that_is_no_weight_is_refused(make_vae, beta):
-    with pytest.raises(ValueError, match=f"beta is {beta}"):
+    with pytest.raises(ValueError, match=re.escape(f"beta is {beta}")):
         make_vae(beta=beta)
     vae = make_vae(beta=2.0)
-    with pytest.raises(ValueError, match=f"beta is {beta}"):
+    with pytest.raises(ValueError, match=re.escape(f"beta is {beta}")):
         vae.beta = beta
     assert vae.beta == 2.0
 

@@ -241,8 +241,11 @@ def measures(
 def active_units(z_mean: np.ndarray, threshold: float = 0.01) -> np.ndarray:
     """Say which latents carry information: the variance of z_mean over the images is above `threshold`, shape (d,).
 
-    Burda et al. 2016, section 5.2. `z_mean` has shape (n, latent_dim), any number of latents.
+    Burda et al. 2016, section 5.2. `z_mean` has shape (n, latent_dim), any number of latents. Raises `ValueError` for
+    another shape and for NaN.
     """
+    if np.ndim(z_mean) != 2 or not np.isfinite(z_mean).all():
+        raise ValueError(f"z_mean has shape {np.shape(z_mean)}. Expected (n, latent_dim), all finite; has it diverged?")
     return np.var(z_mean, axis=0) > threshold
 
 

@@ -140,8 +140,9 @@ def activation_layer(activation: Activation) -> keras.layers.Layer:
     if not _makes_a_layer(activation):
         return layers.Activation(activation)
     layer = activation()
-    if not isinstance(layer, keras.layers.Layer):
-        raise ValueError(f"activation made {layer!r}. Expected a callable without arguments to make a Keras layer.")
+    # Only a layer that was called has an output.
+    if not isinstance(layer, keras.layers.Layer) or hasattr(layer, "output"):
+        raise ValueError(f"activation made {layer!r}. Expected a callable without arguments to make a new Keras layer.")
     return layer
 
 

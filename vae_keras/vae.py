@@ -3,11 +3,14 @@
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from vae_keras import losses
 from vae_keras.autoencoder import Autoencoder, images_of
+
+LARGEST_BETA = float(np.finfo("float32").max)
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
@@ -107,6 +110,9 @@ class WarmUp(keras.callbacks.Callback):
 
 
 def _checked_beta(beta: float) -> float:
-    if not 0 <= beta < float("inf"):
-        raise ValueError(f"beta is {beta}. Expected a finite number of 0 or more: the weight of the KL term.")
+    if not 0 <= beta <= LARGEST_BETA:
+        raise ValueError(
+            f"beta is {beta}. Expected a number from 0 to {LARGEST_BETA:.2g}, the largest of float32: the weight of "
+            "the KL term."
+        )
     return float(beta)
