@@ -312,3 +312,102 @@ def test_labels_without_a_class_name_are_refused(label):
     x, y = np.zeros((2, 5, 4, 1), "float32"), np.array([0, label])
     with pytest.raises(ValueError, match=rf"y_test holds labels from {min(0, label)} to {max(0, label)}"):
         data.Images(x, np.zeros(2, int), x, y, ("a", "b", "c"))
+
+
+@pytest.fixture
+def grey():
+    return np.random.default_rng(0).random((50, 6, 5, 1), dtype="float32")
+
+
+def test_binarised_pixels_are_white_as_often_as_they_are_bright():
+    grey = np.broadcast_to(np.linspace(0, 1, 5, dtype="float32").reshape(1, 5, 1, 1), (20_000, 5, 1, 1))
+    drawn = data.binarise(grey, seed=0)
+    assert drawn.dtype == np.float32
+    assert set(np.unique(drawn)) == {0, 1}
+    means = drawn.mean(axis=(0, 2, 3))
+    assert means == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=0.015)
+    assert means[0] == 0
+    assert means[-1] == 1
+
+
+def test_fixed_binarisation_is_that_of_its_seed(grey):
+    assert np.array_equal(data.binarise(grey, seed=3), data.binarise(grey, seed=3))
+    assert not np.array_equal(data.binarise(grey, seed=3), data.binarise(grey, seed=4))
+    black_and_white = data.binarise(grey)
+    assert np.array_equal(data.binarise(black_and_white, seed=9), black_and_white)
+
+
+def test_dynamic_binarisation_gives_every_image_once_in_every_epoch(grey):
+    # Each image is marked by a corner that no draw changes: bits of its number.
+    marked = grey.copy()
+    marked[:, :, 0, 0] = [[number >> bit & 1 for bit in range(6)] for number in range(50)]
+    batches = data.DynamicBinarisation(marked, batch_size=16, seed=0)
+    assert [len(batches[i]) for i in range(len(batches))] == [16, 16, 16, 2]
+    orders = []
+    for _ in range(2):
+        epoch = np.concatenate([batches[i] for i in range(len(batches))])
+        numbers = (epoch[:, :, 0, 0] @ 2 ** np.arange(6)).astype(int)
+        assert sorted(numbers) == list(range(50))
+        orders.append(numbers)
+        batches.on_epoch_end()
+    assert not np.array_equal(*orders)
+    assert not np.array_equal(orders[0], np.arange(50))
+
+
+def test_dynamic_binarisation_draws_anew_in_every_epoch_and_repeats_for_its_seed(grey):
+    same, again, other = (data.DynamicBinarisation(grey, 50, seed=seed) for seed in (0, 0, 1))
+    by_order = np.argsort(np.random.default_rng((0, 0)).permutation(50))
+    first = same[0]
+    assert np.array_equal(first, again[0])
+    assert not np.array_equal(first, other[0])
+    assert first[by_order].shape == grey.shape
+    assert np.abs(first[by_order] - grey).mean() < 0.45
+    same.on_epoch_end()
+    second = same[0]
+    assert sorted(first.sum(axis=(1, 2, 3))) != sorted(second.sum(axis=(1, 2, 3)))
+    again.begin_epoch(1)
+    assert np.array_equal(second, again[0])
+    # Batches do not depend on the order in which they are asked for, and differ.
+    small = data.DynamicBinarisation(np.full_like(grey, 0.5), 10, seed=0)
+    assert np.array_equal(small[3], small[3])
+    assert not np.array_equal(small[3], small[4])
+
+
+def test_dynamic_binarisation_trains_on_a_new_draw_in_every_epoch(grey, make_vae):
+    seen = []
+
+    class Watched(data.DynamicBinarisation):
+        def __getitem__(self, index):
+            batch = super().__getitem__(index)
+            seen.append((self.epoch, index, batch))
+            return batch
+
+    x = np.random.default_rng(0).random((20, 8, 8, 1), dtype="float32")
+    make_vae().fit(Watched(x, batch_size=8, seed=0), epochs=3, verbose=0)
+    # Keras looks at the first batches before it trains, and counts that as an epoch.
+    trained = seen[-9:]
+    assert sorted((epoch, index) for epoch, index, _ in trained) == [(e, i) for e in (1, 2, 3) for i in range(3)]
+    expected = data.DynamicBinarisation(x, batch_size=8, seed=0)
+    for epoch, index, batch in trained:
+        expected.begin_epoch(epoch)
+        assert np.array_equal(batch, expected[index])
+
+
+def test_what_cannot_be_binarised_is_refused(grey):
+    for make in (data.binarise, data.DynamicBinarisation):
+        with pytest.raises(ValueError, match="255"):
+            make(grey * 255)
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        data.DynamicBinarisation(grey, batch_size=0)
+
+
+def test_held_out_images_are_the_last_of_the_training_set():
+    images = data.load()
+    held = data.hold_out(images, 400)
+    assert np.array_equal(held.x_train, images.x_train[:3600])
+    assert np.array_equal(held.x_test, images.x_train[3600:])
+    assert np.array_equal(held.y_test, images.y_train[3600:])
+    assert held.class_names == images.class_names
+    for count in (0, -1, 4000):
+        with pytest.raises(ValueError, match=f"count is {count}"):
+            data.hold_out(images, count)
