@@ -14,10 +14,22 @@ if keras.backend.backend() != "tensorflow":
         stacklevel=2,
     )
 
-from vae_keras import data, latent, losses, networks, plots
+from vae_keras import data, latent, likelihood, losses, networks, plots
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.claims import claim
 from vae_keras.sampling import Sampling
 from vae_keras.vae import VAE, WarmUp
 
-__all__ = ["VAE", "Autoencoder", "Sampling", "WarmUp", "claim", "data", "latent", "losses", "networks", "plots"]
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "Sampling",
+    "WarmUp",
+    "claim",
+    "data",
+    "latent",
+    "likelihood",
+    "losses",
+    "networks",
+    "plots",
+]
