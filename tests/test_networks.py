@@ -301,6 +301,35 @@ def test_one_layer_for_every_place_is_refused(build):
         build((8, 8, 1), hidden=(6, 6), activation=lambda: layer)
 
 
+@pytest.mark.parametrize("activation", ["relu", keras.layers.PReLU, lambda: keras.layers.LeakyReLU(0.3)])
+def test_dead_units_are_those_whose_activation_stays_the_same(activation):
+    x = np.random.default_rng(0).random((40, 8, 8, 1), dtype="float32")
+    encoder = networks.conv_encoder((8, 8, 1), filters=(3, 4), hidden=(5,), activation=activation, seed=0)
+    before = networks.dead_units(encoder, x)
+    assert before.shape == (12,)
+    convolution, dense = [layer for layer in encoder.layers if hasattr(layer, "kernel")][1:3]
+    for layer, unit in ((convolution, 2), (dense, 4)):
+        kernel, bias = layer.get_weights()
+        kernel[..., unit], bias[unit] = 0, -1
+        layer.set_weights([kernel, bias])
+    after = networks.dead_units(encoder, x)
+    assert after[[3 + 2, 7 + 4]].all()
+    assert np.array_equal(after[:5], before[:5])
+    assert not after.all()
+
+
+def test_units_that_a_rectifier_shuts_are_dead_and_those_of_a_leaky_one_are_not():
+    z = np.random.default_rng(0).normal(size=(200, 2)).astype("float32")
+    dead = {}
+    for name, activation in {"ReLU": "relu", "leaky": lambda: keras.layers.LeakyReLU(0.3)}.items():
+        decoder = networks.dense_decoder((8, 8, 1), hidden=(6,), activation=activation, seed=0)
+        kernel, bias = decoder.layers[1].get_weights()
+        bias[3] = -100
+        decoder.layers[1].set_weights([kernel, bias])
+        dead[name] = networks.dead_units(decoder, z).tolist()
+    assert dead == {"ReLU": [False] * 3 + [True] + [False] * 2, "leaky": [False] * 6}
+
+
 @pytest.mark.parametrize("build", ENCODERS + DECODERS)
 @pytest.mark.parametrize(
     ("arguments", "message"),

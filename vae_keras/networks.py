@@ -1,10 +1,12 @@
 """Encoders and decoders, dense and convolutional, as functional Keras models into which the activation is injected."""
 
 import inspect
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
+import numpy as np
 from keras import layers
 
 from vae_keras.sampling import Sampling
@@ -117,6 +119,24 @@ def conv_decoder(
     if any(surplus):
         x = layers.Cropping2D(tuple((extra // 2, extra - extra // 2) for extra in surplus))(x)
     return keras.Model(z, _pixels(x), name="conv_decoder")
+
+
+def dead_units(network: keras.Model, x: np.ndarray, share: float = 0.01) -> np.ndarray:
+    """Say of every hidden unit of a network that this module built whether it is dead: a bool each, layer after layer.
+
+    Dead means that what the activation gives hardly depends on the input: its standard deviation over `x` is at most
+    `share` of the median of its layer. Of a convolution a unit is a channel. `x` (n, ...) are images for an encoder and
+    latents for a decoder; some thousand will do.
+    """
+    hidden = [
+        layer
+        for before, layer in itertools.pairwise(network.layers)
+        if hasattr(before, "kernel") and not hasattr(layer, "kernel") and layer.name != "pixels"
+        if not isinstance(layer, (layers.Reshape, layers.Cropping2D, Sampling))
+    ]
+    outputs = [keras.Model(network.inputs, layer.output).predict(x, batch_size=500, verbose=0) for layer in hidden]
+    spreads = [output.std(axis=tuple(range(output.ndim - 1))) for output in outputs]
+    return np.concatenate([spread <= share * np.median(spread) for spread in spreads])
 
 
 def activation_layer(activation: Activation) -> keras.layers.Layer:
