@@ -47,6 +47,13 @@ FIGURES = {
     "marginals": lambda: plots.marginals({"one": Z, "two": WIDE}),
     "decoded_grid": lambda: plots.decoded_grid(IMAGES, np.array([-1, -0.01, 0.5, 1]), np.array([2, 0, -2])),
     "beta_sweep": lambda: plots.beta_sweep([0.1, 1, 10], [130, 140, 180], [9, 6, 2]),
+    "bounds": lambda: plots.bounds(
+        [1, 10, 100],
+        {"bound": np.array([-9, -7, -6]), "ELBO": np.array([-9, -9, -9])},
+        xlabel="samples",
+        errors={"bound": np.array([0.5, 0.25, 0.125])},
+        lines={"exact": -5.5},
+    ),
     "activations": lambda: plots.activations(GRID, {"ReLU": np.maximum(GRID, 0)}, {"ReLU": np.float64(GRID > 0)}),
     "learning_curves": lambda: plots.learning_curves(
         {"dense": {"gelu": np.array([[3, 2, 1], [5, 4, 3]]), "relu": np.ones((2, 3))}}
@@ -311,6 +318,21 @@ def test_the_sweep_over_beta_draws_both_terms():
     np.testing.assert_array_equal(plane.lines[0].get_xydata(), [[9, 130], [6, 140], [2, 180]])
     assert terms.get_xscale() == "log"
     assert [text.get_text().strip() for text in plane.texts] == ["beta 0.1", "beta 1", "beta 10"]
+
+
+def test_bounds_have_bars_of_two_standard_errors_and_level_lines():
+    (axis,) = FIGURES["bounds"]().axes
+    bound, elbo = axis.containers
+    np.testing.assert_array_equal(bound.lines[0].get_xydata(), [[1, -9], [10, -7], [100, -6]])
+    np.testing.assert_array_equal(elbo.lines[0].get_ydata(), [-9, -9, -9])
+    assert (bound.has_yerr, elbo.has_yerr) == (True, False)
+    (bars,) = bound.lines[2]
+    np.testing.assert_array_equal([bar[:, 1] for bar in bars.get_segments()], [[-10, -8], [-7.5, -6.5], [-6.25, -5.75]])
+    assert next(line.get_ydata() for line in axis.lines if line.get_label() == "exact") == [-5.5, -5.5]
+    assert axis.get_xscale() == "log"
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["1", "10", "100"]
+    assert axis.get_xlabel() == "samples"
+    assert "nats" in axis.get_ylabel()
 
 
 def test_activations_are_drawn_beside_their_derivatives():

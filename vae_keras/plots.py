@@ -364,6 +364,36 @@ def beta_sweep(betas: Sequence[float], reconstruction_loss: Sequence[float], kl_
 
 
 @styled
+def bounds(
+    x: np.ndarray,
+    curves: Mapping[str, np.ndarray],
+    xlabel: str,
+    ylabel: str = "nats per image",
+    errors: Mapping[str, np.ndarray] | None = None,
+    lines: Mapping[str, float] | None = None,
+) -> Figure:
+    """Draw a curve over `x` (n,), on a logarithmic axis, for each name, and a level line for each of `lines`.
+
+    `errors` holds standard errors (n,) for some of the names: bars of twice their length each way.
+    """
+    figure, axes = _figure(1, 1, width=6.5, height=3.9)
+    axis = axes[0, 0]
+    for number, (name, values) in enumerate(curves.items()):
+        error = (errors or {}).get(name)
+        axis.errorbar(
+            x, values, None if error is None else 2 * error, fmt="o-", ms=4, color=COLOURS[number], label=name
+        )
+    for name, value in (lines or {}).items():
+        axis.axhline(value, color="black", ls="--", lw=1, label=name)
+    axis.set_xscale("log")
+    axis.set_xticks(x, [f"{value:g}" for value in x])
+    axis.minorticks_off()
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.legend()
+    return figure
+
+
+@styled
 def activations(x: np.ndarray, values: Mapping[str, np.ndarray], derivatives: Mapping[str, np.ndarray]) -> Figure:
     """Draw activation functions and their derivatives over `x` (n,), a line for each name."""
     figure, axes = _figure(1, 2, width=10, height=3.8)
@@ -396,10 +426,20 @@ def learning_curves(curves: Mapping[str, Mapping[str, np.ndarray]], first_epoch:
 
 
 @styled
-def paired_differences(differences: Mapping[str, Mapping[str, np.ndarray]], reference: str) -> Figure:
-    """Draw a panel of paired differences for each title: arrays (seeds,) in nats per image, a bar at the mean."""
-    figure, axes = _figure(1, len(differences), width=5.2 * len(differences), height=3)
+def paired_differences(
+    differences: Mapping[str, Mapping[str, np.ndarray]],
+    reference: str,
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
+) -> Figure:
+    """Draw a panel of paired differences for each title: arrays (seeds,) in nats per image, a bar at the mean.
+
+    `intervals` holds the two ends of a line through the mean for some of the titles and names.
+    """
+    height = max(3, 1 + 0.36 * max(map(len, differences.values())))
+    figure, axes = _figure(1, len(differences), width=5.2 * len(differences), height=height)
     for axis, (title, rows) in zip(axes[0], differences.items()):
+        for name, ends in (intervals or {}).get(title, {}).items():
+            axis.plot(ends, [list(rows).index(name)] * 2, color=COLOURS[2], lw=1.5, solid_capstyle="butt")
         for place, values in enumerate(rows.values()):
             axis.plot(values, np.full(len(values), place), "o", color=COLOURS[0], alpha=0.7)
             axis.plot([np.mean(values)] * 2, [place - 0.25, place + 0.25], color=COLOURS[2], lw=2.5)
