@@ -50,5 +50,5 @@ ifeq ($(strip $(PYTHON)),)
 	$(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH: name one with make PYTHON=/path/to/python)
 endif
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[notebooks,test]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[notebooks,test,dask]' --constraint constraints.txt
 	touch $@

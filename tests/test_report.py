@@ -1,0 +1,126 @@
+"""report: tables from made-up records whose answer is known."""
+
+import numpy as np
+import pytest
+
+from vae_keras import report
+
+
+def record(activation, seed, loss, network="dense", **settings):
+    run = {
+        "data": "digits",
+        "network": network,
+        "activation": activation,
+        "learning_rate": 0.1,
+        "seed": seed,
+        **settings,
+    }
+    terms = {"reconstruction_loss": 0.9, "kl_loss": 0.1}
+    return {
+        "run": run,
+        "status": "diverged" if loss is None else "done",
+        "held_out": None
+        if loss is None
+        else {
+            "loss": loss,
+            **{name: share * loss for name, share in terms.items()},
+            "active_latents": 2,
+            "dead_units": 0.25,
+        },
+        "history": {"loss": [9.0, 8.0, 7.0, 6.0], "seconds": [9.0, 2.0, 2.0 + seed, 3.0 + seed]},
+        "seconds": 8.0 + seed,
+    }
+
+
+NOISE = np.random.default_rng(0).normal(size=10)
+
+
+@pytest.fixture
+def table():
+    """GELU is 3 nats better than the reference on each of ten seeds, give or take 0.1; ELU is not different from it."""
+    spread = np.random.default_rng(1).normal(size=(2, 10))
+    records = [record("LeakyReLU(0.3)", seed, 100 + 5 * NOISE[seed]) for seed in range(10)]
+    records += [record("GELU", seed, 97 + 5 * NOISE[seed] + 0.1 * spread[0, seed]) for seed in range(10)]
+    records += [record("ELU", seed, 100 + 5 * NOISE[seed] + spread[1, seed]) for seed in range(10)]
+    records += [record("GELU", 100, 1.0, validation=400)]
+    return report.results(records)
+
+
+def test_runs_on_a_validation_split_are_left_out(table):
+    assert len(table) == 30
+    assert table["loss"].min() > 50
+
+
+def test_summary_averages_over_the_seeds(table):
+    row = report.summary(table).loc[("digits", "dense", "LeakyReLU(0.3)")]
+    losses = 100 + 5 * NOISE
+    assert row["loss"] == pytest.approx(losses.mean())
+    assert row["deviation"] == pytest.approx(losses.std(ddof=1))
+    assert row["reconstruction_loss"] == pytest.approx(0.9 * losses.mean())
+    assert row["kl_loss"] == pytest.approx(0.1 * losses.mean())
+    assert (row["seeds"], row["diverged"], row["active_latents"], row["dead_units"]) == (10, 0, 2, 0.25)
+    assert row["seconds_per_epoch"] == pytest.approx(7.0)
+
+
+def test_summary_puts_the_best_first(table):
+    assert report.summary(table)["loss"].is_monotonic_increasing
+    assert report.summary(table).index[0] == ("digits", "dense", "GELU")
+
+
+def test_pairs_take_out_what_the_seeds_have_in_common(table):
+    differences = report.paired_differences(table)
+    gelu = differences.loc[("digits", "dense", "GELU")]
+    assert gelu["difference"] == pytest.approx(-3, abs=0.1)
+    assert -3.3 < gelu["low"] < gelu["difference"] < gelu["high"] < -2.7
+    assert (gelu["wins"], gelu["pairs"]) == (1, 10)
+    elu = differences.loc[("digits", "dense", "ELU")]
+    assert elu["low"] < 0 < elu["high"]
+    assert 0 < elu["wins"] < 1
+    assert "LeakyReLU(0.3)" not in differences.index.get_level_values("activation")
+
+
+def test_interval_is_that_of_the_bootstrap_at_the_corrected_level(table):
+    losses = table.pivot(index="seed", columns="activation", values="loss")
+    values = (losses["ELU"] - losses["LeakyReLU(0.3)"]).to_numpy()
+    row = report.paired_differences(table).loc[("digits", "dense", "ELU")]
+    assert (row["low"], row["high"]) == report.bootstrap_interval(values, level=1 - 0.05 / 2)
+
+
+@pytest.mark.parametrize(("number", "level"), [(5, 0.9975), (10, 0.9972), (10, 0.8)])
+def test_interval_holds_the_mean_as_often_as_it_says(number, level):
+    """The percentile and BCa intervals of scipy hold it in 92 %, 97 % and 76 % of the cases."""
+    generator = np.random.default_rng(0)
+    intervals = [report.bootstrap_interval(generator.normal(size=number), level, resamples=4000) for _ in range(400)]
+    share = np.mean([low < 0 < high for low, high in intervals])
+    assert share == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / 400))
+
+
+def test_interval_leans_to_the_side_of_the_long_tail():
+    low, high = report.bootstrap_interval(np.array([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 5.0]), level=0.9)
+    assert high - 1.7625 > 1.5 * (1.7625 - low) > 0
+
+
+def test_interval_of_equal_values_is_their_value():
+    assert report.bootstrap_interval(np.full(5, 2.5), level=0.99) == (2.5, 2.5)
+
+
+def test_more_comparisons_make_wider_intervals(table):
+    other = table.assign(network="convolutional")
+    alone = report.paired_differences(table).loc[("digits", "dense", "ELU")]
+    beside = report.paired_differences(report.pd.concat([table, other])).loc[("digits", "dense", "ELU")]
+    assert beside["high"] - beside["low"] > 1.03 * (alone["high"] - alone["low"])
+
+
+def test_runs_that_diverged_are_counted_and_leave_their_pair():
+    records = [record(name, seed, 5.0 + seed) for name in ("LeakyReLU(0.3)", "GELU", "ELU") for seed in range(4)]
+    records[5] = record("GELU", 1, None)
+    table = report.results(records)
+    assert report.summary(table).loc[("digits", "dense", "GELU"), "diverged"] == 1
+    differences = report.paired_differences(table)
+    assert differences.loc[("digits", "dense", "GELU"), "pairs"] == 3
+    assert differences.loc[("digits", "dense", "ELU"), "pairs"] == 4
+
+
+def test_a_reference_that_was_not_run_is_refused(table):
+    with pytest.raises(ValueError, match=r"'softplus'.*ELU, GELU, LeakyReLU\(0\.3\)"):
+        report.paired_differences(table, reference="softplus")

@@ -1,0 +1,307 @@
+"""training: settings reach the VAE, and a training that was killed goes on where it was."""
+
+import functools
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from vae_keras import VAE, data, networks, training
+
+SETTINGS = {
+    "data": "tiny",
+    "network": "dense",
+    "activation": "GELU",
+    "seed": 0,
+    "epochs": 3,
+    "batch_size": 16,
+    "learning_rate": 1e-3,
+    "hidden": [8],
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """Sixty-four training and twenty test images of 8 x 8 pixels, under the name of a set."""
+    # Another seed than those of the binarisation, which would draw the same numbers.
+    generator = np.random.default_rng(5)
+    x, y = generator.random((84, 8, 8, 1), dtype="float32"), generator.integers(0, 3, 84)
+    images = data.Images(x[:64], y[:64], x[64:], y[64:], ("a", "b", "c"))
+    monkeypatch.setattr(training, "_loaded", {"tiny": images, "elsewhere": images}.__getitem__)
+    monkeypatch.setattr(training, "EVALUATED_IMAGES", 100)
+    return images
+
+
+def test_a_record_holds_losses_by_epoch_and_held_out_terms():
+    result = training.train_vae(**SETTINGS)
+    assert result["status"] == "done"
+    assert {name: len(values) for name, values in result["history"].items()} == dict.fromkeys(
+        ("loss", "reconstruction_loss", "kl_loss", "seconds"), 3
+    )
+    held_out = result["held_out"]
+    assert held_out["loss"] == pytest.approx(held_out["reconstruction_loss"] + held_out["kl_loss"], abs=1e-3)
+    assert 0 <= held_out["active_latents"] <= 2
+    assert 0 <= held_out["dead_units"] <= 1
+    assert all(seconds > 0 for seconds in result["history"].pop("seconds"))
+    assert result["seconds"] > 0
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_the_same_settings_give_the_same_losses_and_another_seed_others():
+    first, again, other = (training.train_vae(**{**SETTINGS, "seed": seed}) for seed in (0, 0, 1))
+    for result in (first, again, other):
+        del result["history"]["seconds"]
+    assert first["history"] == again["history"]
+    assert first["held_out"] == again["held_out"]
+    assert first["history"] != other["history"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"activation": "tanh"},
+        {"learning_rate": 1e-2},
+        {"latent_dim": 3},
+        {"hidden": [6, 5]},
+        {"network": "convolutional"},
+        {"warm_up": 2},
+        {"decay": True},
+        {"weight_decay": 10.0},
+        {"binarisation": "fixed"},
+        {"binarisation": "dynamic"},
+        {"validation": 20},
+        {"batch_size": 8},
+        {"ema_momentum": 0.5},
+    ],
+    ids=str,
+)
+def test_every_setting_changes_the_result(changed):
+    assert training.train_vae(**{**SETTINGS, **changed})["held_out"]["loss"] != unchanged_loss()
+
+
+@functools.cache
+def unchanged_loss():
+    return training.train_vae(**SETTINGS)["held_out"]["loss"]
+
+
+def test_a_validation_split_leaves_the_test_set_alone(tiny, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(VAE, "fit", lambda self, x, **arguments: seen.update(train=x) or _end(arguments))
+    monkeypatch.setattr(training, "measure", lambda vae, x, *arguments: seen.update(held_out=x) or {})
+    training.train_vae(**SETTINGS, validation=20)
+    assert np.array_equal(seen["train"], tiny.x_train[:44])
+    assert np.array_equal(seen["held_out"], tiny.x_train[44:])
+
+
+def _end(arguments):
+    state = next(callback for callback in arguments["callbacks"] if isinstance(callback, training.State))
+    state.history = {"loss": [1.0], "seconds": [1.0]}
+
+
+def test_binarised_runs_see_black_and_white_and_the_same_test_images():
+    tests = [training.load_images("tiny", binarisation=kind).x_test for kind in ("fixed", "dynamic")]
+    assert np.array_equal(*tests)
+    assert set(np.unique(tests[0])) == {0, 1}
+    assert set(np.unique(training.load_images("tiny", binarisation="fixed").x_train)) == {0, 1}
+    with pytest.raises(ValueError, match="binarisation is 'sometimes'"):
+        training.load_images("tiny", binarisation="sometimes")
+
+
+def test_the_bound_is_estimated_where_asked():
+    result = training.train_vae(**SETTINGS, binarisation="dynamic", bound_samples=20)
+    assert -result["held_out"]["loss"] < result["held_out"]["log_likelihood"] < 0
+
+
+def test_a_folder_stands_for_a_name():
+    named = training.train_vae(**SETTINGS)
+    assert training.train_vae(**SETTINGS, folders={"tiny": "elsewhere"})["held_out"] == named["held_out"]
+    with pytest.raises(KeyError):
+        training.train_vae(**SETTINGS, folders={"tiny": "nowhere"})
+
+
+def test_a_run_that_diverges_is_recorded_as_diverged():
+    result = training.train_vae(**{**SETTINGS, "activation": "ReLU", "learning_rate": 1e30})
+    assert result["status"] == "diverged"
+    assert result["held_out"] is None
+    assert len(result["history"]["loss"]) < 3 or None in result["history"]["loss"]
+    json.dumps(result, allow_nan=False)
+
+
+@pytest.mark.parametrize("changed", [{"network": "recurrent"}, {"activation": "gellu"}])
+def test_unknown_settings_are_refused(changed):
+    with pytest.raises(ValueError, match=next(iter(changed.values()))):
+        training.train_vae(**{**SETTINGS, **changed})
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("binarisation", ["fixed", "dynamic"])
+def test_a_training_that_is_killed_goes_on(tmp_path, monkeypatch, binarisation):
+    """Every variable of the model and the optimiser is what it was, and no epoch is done twice."""
+    monkeypatch.setattr(training.State.__init__, "__defaults__", (0.0,))
+    settings = {**SETTINGS, "epochs": 6, "warm_up": 4, "decay": True, "binarisation": binarisation}
+    train = functools.partial(training.train_vae, **settings, backup=tmp_path / "run")
+    epochs, states = [], []
+    begin, fit = training.State.on_epoch_begin, VAE.fit
+
+    def kill_at_three(self, epoch, logs=None):
+        epochs.append(epoch)
+        if epochs.count(3) == 1 and epoch == 3:
+            states.append([variable.numpy() for variable in variables(self.model)])
+            raise Killed
+        begin(self, epoch, logs)
+
+    def watched_fit(self, *arguments, **named):
+        if states:
+            states.append([variable.numpy() for variable in variables(self)])
+            betas.append(self.beta)
+        return fit(self, *arguments, **named)
+
+    betas = []
+    monkeypatch.setattr(training.State, "on_epoch_begin", kill_at_three)
+    monkeypatch.setattr(VAE, "fit", watched_fit)
+    with pytest.raises(Killed):
+        train()
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["000003.json", "000003.weights.h5"]
+    # What a kill in the middle of the next state leaves behind.
+    (tmp_path / "run" / "000004.weights.h5").write_bytes(b"half")
+    (tmp_path / "run" / "000004.new").write_text("{")
+    result = train()
+    assert epochs == [0, 1, 2, 3, 3, 4, 5]
+    assert betas == [1.0]
+    for before, after in zip(*states):
+        assert np.array_equal(before, after)
+    assert len(result["history"]["loss"]) == 6
+    assert all(math.isfinite(loss) for loss in result["history"]["loss"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_kill_while_measuring_loses_no_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(training.State.__init__, "__defaults__", (0.0,))
+    whole = training.train_vae(**SETTINGS, backup=tmp_path / "whole")
+    measure, epochs = training.measure, []
+
+    def killed(*arguments):
+        raise Killed
+
+    monkeypatch.setattr(training, "measure", killed)
+    with pytest.raises(Killed):
+        training.train_vae(**SETTINGS, backup=tmp_path / "run")
+    monkeypatch.setattr(training, "measure", measure)
+    monkeypatch.setattr(training.State, "on_epoch_begin", lambda self, epoch, logs=None: epochs.append(epoch))
+    result = training.train_vae(**SETTINGS, backup=tmp_path / "run")
+    assert epochs == []
+    assert result["held_out"]["kl_loss"] == pytest.approx(whole["held_out"]["kl_loss"], abs=1e-4)
+    assert not (tmp_path / "run").exists()
+
+
+def variables(vae):
+    return [*vae.trainable_variables, *vae.optimizer.variables]
+
+
+def test_sharing_the_folder_of_states_takes_the_same_names():
+    assert set(training.ACTIVATIONS) >= {"GELU", "ReLU", "LeakyReLU(0.3)"}
+    for activation in training.ACTIVATIONS.values():
+        layer = networks.activation_layer(activation)
+        assert np.isfinite(keras.ops.convert_to_numpy(layer(np.linspace(-3, 3, 7, dtype="float32")))).all()
+
+
+def test_names_of_the_activations_say_what_they_are():
+    x = np.linspace(-3, 3, 61, dtype="float32")
+    phi = 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    expected = {
+        "LeakyReLU(0.3)": np.where(x > 0, x, 0.3 * x),
+        "LeakyReLU(0.2)": np.where(x > 0, x, 0.2 * x),
+        "LeakyReLU(0.01)": np.where(x > 0, x, 0.01 * x),
+        "ReLU": np.maximum(x, 0),
+        "ELU": np.where(x > 0, x, np.exp(x) - 1),
+        "SiLU": x / (1 + np.exp(-x)),
+        "GELU": x * phi,
+        "GELU (tanh)": 0.5 * x * (1 + np.tanh(inner)),
+        "tanh": np.tanh(x),
+        "sigmoid": 1 / (1 + np.exp(-x)),
+    }
+    assert set(expected) == set(training.ACTIVATIONS)
+    for name, values in expected.items():
+        layer = networks.activation_layer(training.ACTIVATIONS[name])
+        assert keras.ops.convert_to_numpy(layer(x)) == pytest.approx(values, abs=2e-6), name
+    assert not np.allclose(expected["GELU"], expected["GELU (tanh)"], atol=1e-5)
+
+
+DEEP = {name: SETTINGS[name] for name in ("data", "seed", "epochs", "batch_size", "learning_rate")}
+DEEP |= {"activation": "ReLU", "hidden": [16, 8, 4]}
+
+
+@pytest.fixture
+def deep_models(monkeypatch):
+    """The models of the deep autoencoders that a test trains, and their weights before the training."""
+    models, fit = [], keras.Sequential.fit
+
+    def watched_fit(self, *arguments, **named):
+        models.append((self, self.get_weights()))
+        return fit(self, *arguments, **named)
+
+    monkeypatch.setattr(keras.Sequential, "fit", watched_fit)
+    return models
+
+
+def test_the_deep_autoencoder_is_that_of_the_paper(tiny, deep_models):
+    result = training.train_deep_autoencoder(**DEEP)
+    model, weights = deep_models[0]
+    assert [kernel.shape[1] for kernel in weights[::2]] == [16, 8, 4, 8, 16, 64]
+    for kernel, bias in zip(weights[::2], weights[1::2]):
+        assert np.linalg.norm(kernel, axis=0) == pytest.approx(1, abs=1e-5)
+        assert not bias.any()
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    functions = [layer for layer in model.layers if not isinstance(layer, keras.layers.Dense)]
+    assert (len(dense), len(functions)) == (6, 5)
+    x = np.array([[-2.0, 3.0]], "float32")
+    for layer in functions:
+        assert np.array_equal(layer(x), np.maximum(x, 0))
+    assert model.layers[-1] is dense[-1]
+    assert dense[-1].activation is keras.activations.linear
+    x_test = tiny.x_test.reshape(-1, 64)
+    error = np.mean((model.predict(x_test, verbose=0) - x_test) ** 2)
+    assert result["held_out"]["loss"] == pytest.approx(error, rel=1e-4)
+    assert result["history"]["val_loss"][-1] == result["held_out"]["loss"]
+    assert {len(values) for values in result["history"].values()} == {3}
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_deep_autoencoders_of_one_seed_start_from_the_same_weights(deep_models):
+    settings = [DEEP, {**DEEP, "activation": "GELU"}, {**DEEP, "seed": 1}]
+    losses = [training.train_deep_autoencoder(**run)["held_out"]["loss"] for run in settings]
+    assert len(set(losses)) == 3
+    (_, first), (_, same), (_, other) = deep_models
+    assert all(np.array_equal(a, b) for a, b in zip(first, same))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_a_deep_autoencoder_that_is_killed_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(training.State.__init__, "__defaults__", (0.0,))
+    begin, epochs = training.State.on_epoch_begin, []
+
+    def kill_once(self, epoch, logs=None):
+        epochs.append(epoch)
+        if epochs == [0, 1, 2]:
+            raise Killed
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(training.State, "on_epoch_begin", kill_once)
+    with pytest.raises(Killed):
+        training.train_deep_autoencoder(**DEEP, backup=tmp_path / "run")
+    result = training.train_deep_autoencoder(**DEEP, backup=tmp_path / "run")
+    assert epochs == [0, 1, 2, 2]
+    assert len(result["history"]["val_loss"]) == 3
+
+
+def test_deep_autoencoders_that_diverge_and_bad_names(tmp_path):
+    result = training.train_deep_autoencoder(**{**DEEP, "learning_rate": 1e30})
+    assert (result["status"], result["held_out"]) == ("diverged", None)
+    with pytest.raises(ValueError, match="gellu"):
+        training.train_deep_autoencoder(**{**DEEP, "activation": "gellu"})

@@ -1,0 +1,92 @@
+"""The studies of the book: for each, the runs that it consists of."""
+
+import itertools
+import json
+import math
+import statistics
+
+from vae_keras.training import ACTIVATIONS, train_deep_autoencoder, train_vae
+
+SEEDS = range(10)
+# Seeds for the choice of a learning rate are others than those of the comparison.
+CHOICE_SEEDS = (100, 101)
+BUNDLED_RATES = (1e-3, 2e-3, 4e-3, 8e-3)
+FULL_RATES = (1e-3, 2e-3, 4e-3)
+THAT_MATTER = ("LeakyReLU(0.3)", "LeakyReLU(0.01)", "ReLU", "ELU", "SiLU", "GELU")
+NETWORKS = ("dense", "convolutional")
+
+
+def key(run: dict) -> str:
+    """Name a run by its settings, whatever their order: the same settings, the same run."""
+    return json.dumps(run, sort_keys=True, allow_nan=False)
+
+
+def activations(records: list[dict]) -> list[dict]:
+    """Compare ten activations on the bundled digits: four rates each, then ten seeds at the best."""
+    recipe = {"data": "mnist_5k", "epochs": 30, "batch_size": 64, "warm_up": 15}
+    cells = [{**recipe, "network": n, "activation": a} for n, a in itertools.product(NETWORKS, ACTIVATIONS)]
+    return compare(cells, records, rates=BUNDLED_RATES, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS)
+
+
+def full(records: list[dict]) -> list[dict]:
+    """Compare the six that matter on all of MNIST and Fashion-MNIST: three rates each, then five seeds at the best."""
+    recipe = {"epochs": 6, "batch_size": 128, "warm_up": 3}
+    cells = [
+        {**recipe, "data": d, "network": n, "activation": a}
+        for n, d, a in itertools.product(NETWORKS, ("mnist", "fashion_mnist"), THAT_MATTER)
+    ]
+    return compare(cells, records, rates=FULL_RATES, choice_seeds=CHOICE_SEEDS[:1], validation=10_000, seeds=SEEDS[:5])
+
+
+def compare(cells: list[dict], records: list[dict], *, rates, choice_seeds, validation: int, seeds) -> list[dict]:
+    """List the runs of a comparison in which every cell has its own best learning rate.
+
+    First each cell at each rate, measured on `validation` of the training images; once the records hold all rates of
+    a cell, also that cell with `seeds`, measured on the test set, at the rate with the least mean loss.
+    """
+    held_out = {key(record["run"]): (record["held_out"] or {}).get("loss", math.inf) for record in records}
+    chosen, compared = [], []
+    for cell in cells:
+        choices = {
+            rate: [{**cell, "learning_rate": rate, "validation": validation, "seed": seed} for seed in choice_seeds]
+            for rate in rates
+        }
+        chosen += itertools.chain(*choices.values())
+        if all(key(run) in held_out for runs in choices.values() for run in runs):
+            best = min(rates, key=lambda rate: statistics.mean(held_out[key(run)] for run in choices[rate]))
+            compared += [{**cell, "learning_rate": best, "seed": seed} for seed in seeds]
+    return chosen + compared
+
+
+def published(records: list[dict]) -> list[dict]:
+    """Train the VAEs of three published likelihoods on MNIST, and for each a network of our own."""
+    same = {"data": "mnist", "network": "dense", "batch_size": 100, "decay": True, "ema_momentum": 0.999, "seed": 0}
+    burda = {**same, "binarisation": "dynamic", "latent_dim": 50, "learning_rate": 1e-3, "bound_samples": 5000}
+    fixed = {**same, "binarisation": "fixed", "latent_dim": 40, "learning_rate": 1e-3, "bound_samples": 200}
+    plane = {**same, "binarisation": "dynamic", "latent_dim": 2, "learning_rate": 1e-3, "bound_samples": 5000}
+    return [
+        {**plane, "hidden": [256, 128], "activation": "ReLU", "epochs": 300, "warm_up": 30},
+        {**plane, "hidden": [512, 256, 128], "activation": "GELU", "epochs": 150, "warm_up": 30},
+        {**burda, "hidden": [200, 200], "activation": "tanh", "epochs": 1000},
+        {**burda, "hidden": [512, 512], "activation": "GELU", "epochs": 300},
+        {**fixed, "hidden": [400], "activation": "ReLU", "epochs": 100},
+        {**fixed, "hidden": [400], "activation": "GELU", "epochs": 100},
+    ]
+
+
+def gelu_paper(records: list[dict]) -> list[dict]:
+    """Train the GELU paper's autoencoder at its three rates, three seeds each, and with LeakyReLU too."""
+    recipe = {"data": "mnist", "epochs": 10, "batch_size": 64}
+    names = ("GELU (tanh)", "ELU", "ReLU", "LeakyReLU(0.01)", "LeakyReLU(0.3)")
+    return [
+        {**recipe, "activation": name, "learning_rate": rate, "seed": seed}
+        for rate, seed, name in itertools.product((1e-3, 1e-4, 1e-5), range(3), names)
+    ]
+
+
+STUDIES = {
+    "activations": (activations, train_vae),
+    "full": (full, train_vae),
+    "published": (published, train_vae),
+    "gelu_paper": (gelu_paper, train_deep_autoencoder),
+}

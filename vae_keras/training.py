@@ -1,0 +1,270 @@
+"""Train one VAE from plain settings, measure it on held-out images, and give back what a record of it needs."""
+
+import dataclasses
+import functools
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vae_keras import data, latent, likelihood, networks
+from vae_keras.data import DynamicBinarisation, Images
+from vae_keras.vae import VAE, WarmUp
+
+ACTIVATIONS = {
+    "LeakyReLU(0.3)": lambda: keras.layers.LeakyReLU(negative_slope=0.3),
+    "LeakyReLU(0.2)": lambda: keras.layers.LeakyReLU(negative_slope=0.2),
+    "LeakyReLU(0.01)": lambda: keras.layers.LeakyReLU(negative_slope=0.01),
+    "ReLU": "relu",
+    "ELU": "elu",
+    "SiLU": "silu",
+    "GELU": "gelu",
+    "GELU (tanh)": lambda x: keras.activations.gelu(x, approximate=True),
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+}
+# A test set of 1,000 images is evaluated ten times: the noise of the sampling would be seen otherwise.
+EVALUATED_IMAGES = 10_000
+
+
+def train_vae(
+    *,
+    data: str,
+    network: str,
+    activation: str,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    latent_dim: int = 2,
+    hidden: Sequence[int] | None = None,
+    warm_up: int | None = None,
+    decay: bool = False,
+    weight_decay: float | None = None,
+    ema_momentum: float = 0.99,
+    binarisation: str | None = None,
+    validation: int = 0,
+    bound_samples: int = 0,
+    folders: dict[str, str] | None = None,
+    backup: Path | None = None,
+) -> dict:
+    """Train one VAE with beta = 1, and return what is known of it, as JSON can hold it.
+
+    - `data`: a name as for `data.load`; `folders` says where the set of that name lies, if not where Keras puts it.
+    - `network`: "dense" or "convolutional"; `hidden`: the widths of the encoder's dense layers, which the decoder has
+      in reverse. `activation`: a name in `ACTIVATIONS`. `seed` fixes weights, order and noise.
+    - Adam at `learning_rate`, with `decay` down to a hundredth of it along a cosine; `weight_decay` as in AdamW;
+      evaluated is the moving average of the weights, of `ema_momentum`. `warm_up`: epochs of KL warm-up.
+    - `binarisation`: "fixed" or "dynamic", as in Burda et al. 2016; the test images are drawn once in both.
+    - `validation`: hold out so many of the training images and measure on them, not on the test set.
+    - `bound_samples`: estimate log p(x) of the held-out images by so many samples.
+    - `backup`: a folder in which to keep the state, so that a training that was killed goes on where it was.
+
+    The result has `status`, "done" or "diverged" (the loss is not finite), `history`, a list by epoch for each loss and
+    for the seconds, `held_out` in nats per image, with the number of active latents and the share of dead units, None
+    where the training diverged, `seconds` of training, and `threads`. Raises `ValueError` for unknown settings.
+    """
+    images = load_images(data, validation=validation, binarisation=binarisation, folders=folders)
+    keras.utils.set_random_seed(seed)
+    vae = build(network, images.shape, latent_dim, hidden, activation, seed)
+    steps = epochs * math.ceil(len(images.x_train) / batch_size)
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.01) if decay else learning_rate,
+        weight_decay=weight_decay,
+        use_ema=True,
+        ema_momentum=ema_momentum,
+        global_clipnorm=100.0,
+    )
+    # Twenty batches a call: a fifth less time for these small networks, and the same weights.
+    vae.compile(optimizer, jit_compile=False, steps_per_execution=20)
+    state = State(vae, backup)
+    # A state holds the beta of its epoch, of a warm-up perhaps.
+    vae.beta = 1.0
+    callbacks = [keras.callbacks.TerminateOnNaN(), state, *([WarmUp(warm_up)] if warm_up else [])]
+    fit = functools.partial(vae.fit, epochs=epochs, initial_epoch=state.epoch, callbacks=callbacks, verbose=0)
+    if binarisation == "dynamic":
+        batches = DynamicBinarisation(images.x_train, batch_size, seed)
+        batches.begin_epoch(state.epoch)
+        fit(batches)
+    else:
+        fit(images.x_train, batch_size=batch_size)
+    return state.result(lambda: measure(vae, images.x_test, bound_samples, seed))
+
+
+def train_deep_autoencoder(
+    *,
+    data: str,
+    activation: str,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    hidden: Sequence[int] = (1000, 500, 250, 30),
+    folders: dict[str, str] | None = None,
+    backup: Path | None = None,
+) -> dict:
+    """Train the deep autoencoder of the GELU paper, and return what is known of it, as `train_vae` does.
+
+    Hendrycks and Gimpel 2016, section 3.2, with their code for what the text leaves open: `hidden` are the widths down
+    to the code, which has the activation too, and the decoder has them in reverse; the output is linear, the weights
+    into a unit begin as a random vector of length 1, the loss is the squared error averaged over pixels, the optimiser
+    is Adam. `history` has the loss on the test images by epoch too, `val_loss`. Other arguments as in `train_vae`.
+    """
+    check_activation(activation)
+    images = load_images(data, folders=folders)
+    keras.utils.set_random_seed(seed)
+    pixels = math.prod(images.shape)
+    model = keras.Sequential([keras.Input((pixels,))])
+    for units in (*hidden, *hidden[-2::-1]):
+        model.add(keras.layers.Dense(units, kernel_initializer=unit_vectors))
+        model.add(networks.activation_layer(ACTIVATIONS[activation]))
+    model.add(keras.layers.Dense(pixels, kernel_initializer=unit_vectors))
+    # Here the optimiser has millions of weights to move, and XLA moves them in one pass.
+    model.compile(keras.optimizers.Adam(learning_rate), loss="mse", jit_compile=True)
+    state = State(model, backup)
+    x, x_test = (part.reshape(-1, pixels) for part in (images.x_train, images.x_test))
+    model.fit(
+        x,
+        x,
+        batch_size=batch_size,
+        epochs=epochs,
+        initial_epoch=state.epoch,
+        validation_data=(x_test, x_test),
+        callbacks=[keras.callbacks.TerminateOnNaN(), state],
+        verbose=0,
+    )
+    return state.result(lambda: {"loss": state.history["val_loss"][-1]})
+
+
+def unit_vectors(shape, dtype=None):
+    """Draw a Dense kernel whose columns have a random direction and length 1."""
+    kernel = keras.random.normal(shape, dtype=dtype)
+    return kernel / keras.ops.norm(kernel, axis=0)
+
+
+class State(keras.callbacks.Callback):
+    """Gather the losses and the seconds by epoch, and keep them with the weights in a folder, to go on after a kill.
+
+    A state is two files; the second one, written last and moved into place whole, makes it valid.
+    """
+
+    def __init__(self, model: keras.Model, folder: Path | None, seconds_between: float = 60.0):
+        super().__init__()
+        self.folder = folder
+        self.seconds_between = seconds_between
+        self.epoch, self.history = 0, {}
+        states = sorted(folder.glob("*.json")) if folder else []
+        if states:
+            kept = json.loads(states[-1].read_text())
+            self.epoch, self.history = kept["epoch"], kept["history"]
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(states[-1].with_suffix(".weights.h5"))
+        self.saved = time.perf_counter()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch = epoch + 1
+        for name, value in {**logs, "seconds": time.perf_counter() - self.began}.items():
+            self.history.setdefault(name, []).append(float(value))
+        if self.folder and time.perf_counter() - self.saved > self.seconds_between:
+            self.save()
+
+    def on_train_end(self, logs=None):
+        # To measure can take as long as to train, and can be killed too.
+        if self.folder and self.folder.exists():
+            self.save()
+
+    def save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self.epoch:06d}.json"
+        self.model.save_weights(path.with_suffix(".weights.h5"))
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps({"epoch": self.epoch, "history": self.history}))
+        new.replace(path)
+        for old in self.folder.iterdir():
+            if old.name[:6] != path.name[:6]:
+                old.unlink()
+        self.saved = time.perf_counter()
+
+    def result(self, measure: Callable[[], dict]) -> dict:
+        """Say how the training went; where it ended well, `measure` says how good the model is. Ends the state."""
+        finite = all(math.isfinite(loss) for loss in self.history["loss"])
+        result = {
+            "status": "done" if finite else "diverged",
+            "history": {
+                name: [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
+                for name, values in self.history.items()
+            },
+            "held_out": {name: float(f"{value:.6g}") for name, value in measure().items()} if finite else None,
+            "seconds": round(sum(self.history["seconds"]), 1),
+            "threads": tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count(),
+        }
+        if self.folder and self.folder.exists():
+            shutil.rmtree(self.folder)
+        return result
+
+
+def load_images(name: str, validation: int = 0, binarisation: str | None = None, folders: dict | None = None) -> Images:
+    """Load a data set for a run, with part of the training set in the test set's place, black and white where asked."""
+    images = _loaded((folders or {}).get(name, name))
+    if validation:
+        images = data.hold_out(images, validation)
+    if binarisation not in (None, "fixed", "dynamic"):
+        raise ValueError(f"binarisation is {binarisation!r}. Expected 'fixed', 'dynamic' or None.")
+    if binarisation:
+        images = dataclasses.replace(images, x_test=data.binarise(images.x_test, seed=1))
+    if binarisation == "fixed":
+        images = dataclasses.replace(images, x_train=data.binarise(images.x_train, seed=0))
+    return images
+
+
+# A worker trains many times on the same images.
+_loaded = functools.lru_cache(maxsize=1)(data.load)
+
+
+def build(network, shape, latent_dim, hidden, activation, seed) -> VAE:
+    """Build the VAE of a run from the names in its settings."""
+    check_activation(activation)
+    if network not in ("dense", "convolutional"):
+        raise ValueError(f"network is {network!r}. Expected 'dense' or 'convolutional'.")
+    make_encoder, make_decoder = {
+        "dense": (networks.dense_encoder, networks.dense_decoder),
+        "convolutional": (networks.conv_encoder, networks.conv_decoder),
+    }[network]
+    same = {"latent_dim": latent_dim, "activation": ACTIVATIONS[activation], "seed": seed}
+    widths = (hidden, hidden[::-1]) if hidden else (None, None)
+    encoder, decoder = (
+        make(shape, **same, **({"hidden": width} if width else {}))
+        for make, width in zip((make_encoder, make_decoder), widths)
+    )
+    return VAE(encoder, decoder)
+
+
+def check_activation(name: str) -> None:
+    """Raise `ValueError` for an activation that has no name here."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation is {name!r}. Expected one of {', '.join(ACTIVATIONS)}.")
+
+
+def measure(vae: VAE, x: np.ndarray, bound_samples: int = 0, seed: int = 0) -> dict[str, float]:
+    """Measure a trained VAE on held-out images: its losses, active latents, dead units, and log p(x) where asked."""
+    repeated = np.repeat(x, max(1, EVALUATED_IMAGES // len(x)), axis=0)
+    result = vae.evaluate(repeated, batch_size=500, verbose=0, return_dict=True)
+    z_mean, _, _ = vae.encoder.predict(x, batch_size=500, verbose=0)
+    result["active_latents"] = int(latent.active_units(z_mean).sum())
+    dead = [networks.dead_units(vae.encoder, x), networks.dead_units(vae.decoder, z_mean)]
+    result["dead_units"] = float(np.concatenate(dead).mean())
+    if bound_samples:
+        result["log_likelihood"] = float(
+            likelihood.importance_weighted_bound(vae, x, samples=bound_samples, seed=seed).mean()
+        )
+    return result
