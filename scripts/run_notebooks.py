@@ -21,6 +21,7 @@ FULL_PARAMETERS = {
     "01_autoencoder": {"EPOCHS": 10, "BATCH_SIZE": 128},
     "02_variational_autoencoder": {"EPOCHS": 12, "BATCH_SIZE": 128, "SWEEP_EPOCHS": 3},
     "03_gelu": {"EPOCHS": {"dense": 2, "convolutional": 1}, "BATCH_SIZE": 128},
+    "04_likelihood": {"EPOCHS": 5, "BATCH_SIZE": 128},
 }
 
 
