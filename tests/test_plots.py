@@ -61,6 +61,13 @@ FIGURES = {
     "paired_differences": lambda: plots.paired_differences(
         {"dense": {"gelu": np.array([-2, -1]), "tanh": np.array([1, 3])}}, "relu"
     ),
+    "forest": lambda: plots.forest(
+        {
+            "dense": {"digits": {"gelu": (-2, -3, -1), "tanh": (1, 0, 3)}, "fashion": {"tanh": (-1, -2, 5)}},
+            "convolutional": {"fashion": {"gelu": (4, 3, 5)}},
+        },
+        xlabel="nats less than relu",
+    ),
 }
 SPACES = ("latent_scatter", "gaps", "numbered_points", "crowding", "class_map", "ellipses")
 
@@ -347,6 +354,8 @@ def test_learning_curves_are_means_over_the_seeds_in_a_band():
     mean, flat = axis.lines
     np.testing.assert_array_equal(mean.get_xydata(), [[1, 4], [2, 3], [3, 2]])
     np.testing.assert_array_equal(flat.get_ydata(), [1, 1, 1])
+    assert axis.get_ylabel() == "held-out loss, nats per image"
+    assert plots.learning_curves({"a": {"b": np.ones((1, 2))}}, ylabel="error").axes[0].get_ylabel() == "error"
     assert (mean.get_label(), flat.get_label()) == ("gelu", "relu")
     assert [to_hex(line.get_color()) for line in axis.lines] == list(plots.COLOURS[:2])
     band = axis.collections[0].get_paths()[0].vertices
@@ -368,3 +377,23 @@ def test_paired_differences_have_a_bar_at_their_mean():
     np.testing.assert_array_equal(zero.get_xdata(), [0, 0])
     assert [text.get_text() for text in axis.get_yticklabels()] == ["gelu", "tanh"]
     assert "relu" in axis.get_xlabel()
+
+
+def test_a_forest_has_an_interval_for_each_row_of_each_series():
+    figure = FIGURES["forest"]()
+    dense, convolutional = figure.axes
+    digits, fashion, zero = dense.lines[:3]
+    np.testing.assert_allclose(digits.get_xydata(), [[-2, -0.12], [1, 0.88]])
+    np.testing.assert_allclose(fashion.get_xydata(), [[-1, 1.12]])
+    np.testing.assert_array_equal(zero.get_xdata(), [0, 0])
+    ends = [collection.get_segments() for collection in dense.collections]
+    np.testing.assert_allclose(ends[0], [[[-3, -0.12], [-1, -0.12]], [[0, 0.88], [3, 0.88]]])
+    np.testing.assert_allclose(ends[1], [[[-2, 1.12], [5, 1.12]]])
+    # What is missing leaves its place and its colour free.
+    np.testing.assert_allclose(convolutional.lines[1].get_xydata(), [[4, 0.12]])
+    assert convolutional.lines[1].get_color() == fashion.get_color() != digits.get_color()
+    assert limits(dense) == limits(convolutional)
+    assert dense.get_ylim()[0] > dense.get_ylim()[1]
+    assert [text.get_text() for text in dense.get_yticklabels()] == ["gelu", "tanh"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["digits", "fashion"]
+    assert (dense.get_title(), dense.get_xlabel()) == ("dense", "nats less than relu")

@@ -407,8 +407,12 @@ def activations(x: np.ndarray, values: Mapping[str, np.ndarray], derivatives: Ma
 
 
 @styled
-def learning_curves(curves: Mapping[str, Mapping[str, np.ndarray]], first_epoch: int = 1) -> Figure:
-    """Draw a panel for each title and in it a line for each name: arrays (seeds, epochs), nats per image.
+def learning_curves(
+    curves: Mapping[str, Mapping[str, np.ndarray]],
+    first_epoch: int = 1,
+    ylabel: str = "held-out loss, nats per image",
+) -> Figure:
+    """Draw a panel for each title and in it a line for each name: arrays (seeds, epochs).
 
     The line is the mean over seeds, the band runs from the lowest to the highest.
     """
@@ -419,7 +423,7 @@ def learning_curves(curves: Mapping[str, Mapping[str, np.ndarray]], first_epoch:
             epochs = np.arange(first_epoch, first_epoch + values.shape[1])
             axis.plot(epochs, values.mean(axis=0), color=COLOURS[number], label=name)
             axis.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=COLOURS[number], alpha=0.2, lw=0)
-        axis.set(title=title, xlabel="epoch", ylabel="held-out loss, nats per image")
+        axis.set(title=title, xlabel="epoch", ylabel=ylabel)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].legend()
     return figure
@@ -429,17 +433,10 @@ def learning_curves(curves: Mapping[str, Mapping[str, np.ndarray]], first_epoch:
 def paired_differences(
     differences: Mapping[str, Mapping[str, np.ndarray]],
     reference: str,
-    intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> Figure:
-    """Draw a panel of paired differences for each title: arrays (seeds,) in nats per image, a bar at the mean.
-
-    `intervals` holds the two ends of a line through the mean for some of the titles and names.
-    """
-    height = max(3, 1 + 0.36 * max(map(len, differences.values())))
-    figure, axes = _figure(1, len(differences), width=5.2 * len(differences), height=height)
+    """Draw a panel of paired differences for each title: arrays (seeds,) in nats per image, a bar at the mean."""
+    figure, axes = _figure(1, len(differences), width=5.2 * len(differences), height=3)
     for axis, (title, rows) in zip(axes[0], differences.items()):
-        for name, ends in (intervals or {}).get(title, {}).items():
-            axis.plot(ends, [list(rows).index(name)] * 2, color=COLOURS[2], lw=1.5, solid_capstyle="butt")
         for place, values in enumerate(rows.values()):
             axis.plot(values, np.full(len(values), place), "o", color=COLOURS[0], alpha=0.7)
             axis.plot([np.mean(values)] * 2, [place - 0.25, place + 0.25], color=COLOURS[2], lw=2.5)
@@ -447,6 +444,33 @@ def paired_differences(
         axis.set_yticks(range(len(rows)), list(rows))
         axis.invert_yaxis()
         axis.set(title=title, xlabel=f"held-out loss minus that of {reference}, nats per image")
+    return figure
+
+
+@styled
+def forest(panels: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], xlabel: str) -> Figure:
+    """Draw a forest plot: a panel for each title, a colour for each series in it, a row for each name in that.
+
+    Each name has its value and the two ends of its interval. All panels have the same rows, in the order of the first
+    mention, and the same axis. A series that is missing in a panel keeps its place and its colour.
+    """
+    names = list(dict.fromkeys(name for series in panels.values() for rows in series.values() for name in rows))
+    colours = dict(zip(dict.fromkeys(title for series in panels.values() for title in series), COLOURS))
+    figure, axes = _figure(1, len(panels), width=4.8 * len(panels), height=1.2 + 0.42 * len(names))
+    for axis, (title, series) in zip(axes[0], panels.items()):
+        for number, (label, colour) in enumerate(colours.items()):
+            rows = series.get(label, {})
+            values = np.array(list(rows.values()), float).reshape(-1, 3)
+            places = np.array([names.index(name) for name in rows]) + 0.24 * (number - (len(colours) - 1) / 2)
+            axis.plot(values[:, 0], places, "o", ms=5, color=colour, label=label)
+            axis.hlines(places, values[:, 1], values[:, 2], color=colour, lw=2)
+        axis.axvline(0, color="black", lw=0.8)
+        for place in range(1, len(names)):
+            axis.axhline(place - 0.5, color="0.9", lw=0.8, zorder=0)
+        axis.set_yticks(range(len(names)), names if axis is axes[0, 0] else [""] * len(names))
+        axis.set(title=title, xlabel=xlabel, ylim=(len(names) - 0.5, -0.5))
+        axis.sharex(axes[0, 0])
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(colours))
     return figure
 
 
