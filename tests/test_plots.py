@@ -379,10 +379,22 @@ def test_paired_differences_have_a_bar_at_their_mean():
     assert "relu" in axis.get_xlabel()
 
 
+def test_a_forest_is_cut_at_its_limits_and_says_so():
+    rows = {"inside": (0, -1, 1), "long": (1, -3, 9), "far": (12, 11, 13)}
+    (axis,) = plots.forest({"dense": {"digits": rows}}, xlabel="nats", limits=(-2, 4)).axes
+    points, left, right = axis.lines[:3]
+    np.testing.assert_array_equal(points.get_xydata(), [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(left.get_xydata(), [[-2, 1]])
+    np.testing.assert_array_equal(right.get_xydata(), [[4, 1], [4, 2]])
+    assert (left.get_marker(), right.get_marker()) == ("<", ">")
+    ends = [segment[:, 0] for segment in axis.collections[0].get_segments()]
+    np.testing.assert_array_equal(ends, [[-1, 1], [-2, 4], [4, 4]])
+
+
 def test_a_forest_has_an_interval_for_each_row_of_each_series():
     figure = FIGURES["forest"]()
     dense, convolutional = figure.axes
-    digits, fashion, zero = dense.lines[:3]
+    digits, _, _, fashion, _, _, zero = dense.lines[:7]
     np.testing.assert_allclose(digits.get_xydata(), [[-2, -0.12], [1, 0.88]])
     np.testing.assert_allclose(fashion.get_xydata(), [[-1, 1.12]])
     np.testing.assert_array_equal(zero.get_xdata(), [0, 0])
@@ -390,9 +402,10 @@ def test_a_forest_has_an_interval_for_each_row_of_each_series():
     np.testing.assert_allclose(ends[0], [[[-3, -0.12], [-1, -0.12]], [[0, 0.88], [3, 0.88]]])
     np.testing.assert_allclose(ends[1], [[[-2, 1.12], [5, 1.12]]])
     # What is missing leaves its place and its colour free.
-    np.testing.assert_allclose(convolutional.lines[1].get_xydata(), [[4, 0.12]])
-    assert convolutional.lines[1].get_color() == fashion.get_color() != digits.get_color()
+    np.testing.assert_allclose(convolutional.lines[3].get_xydata(), [[4, 0.12]])
+    assert convolutional.lines[3].get_color() == fashion.get_color() != digits.get_color()
     assert limits(dense) == limits(convolutional)
+    assert dense.get_xlim()[0] < -3 < 5 < dense.get_xlim()[1]
     assert dense.get_ylim()[0] > dense.get_ylim()[1]
     assert [text.get_text() for text in dense.get_yticklabels()] == ["gelu", "tanh"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["digits", "fashion"]

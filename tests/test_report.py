@@ -12,6 +12,7 @@ def record(activation, seed, loss, network="dense", **settings):
         "network": network,
         "activation": activation,
         "learning_rate": 0.1,
+        "epochs": 4,
         "seed": seed,
         **settings,
     }
@@ -124,3 +125,39 @@ def test_runs_that_diverged_are_counted_and_leave_their_pair():
 def test_a_reference_that_was_not_run_is_refused(table):
     with pytest.raises(ValueError, match=r"'softplus'.*ELU, GELU, LeakyReLU\(0\.3\)"):
         report.paired_differences(table, reference="softplus")
+
+
+def test_forest_shows_the_table_of_differences(table):
+    both = report.pd.concat([table, table.assign(network="convolutional"), table.assign(data="fashion")])
+    differences = report.paired_differences(both)
+    figure = report.forest(differences)
+    panels = {axis.get_title(): axis for axis in figure.axes}
+    assert set(panels) == {"dense", "convolutional"}
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == ["GELU", "ELU"]
+    for title, axis in panels.items():
+        lines = [line for line in axis.lines if line.get_label() in ("digits", "fashion")]
+        for line, collection in zip(lines, axis.collections):
+            assert len(line.get_xydata()) in (0, 2)
+            for (mean, place), ((low, _), (high, _)) in zip(line.get_xydata(), collection.get_segments()):
+                row = differences.loc[(line.get_label(), title, names[round(place)])]
+                assert (mean, low, high) == pytest.approx(tuple(row[["difference", "low", "high"]]))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["digits", "fashion"]
+    assert "minus that of LeakyReLU(0.3)" in figure.axes[0].get_xlabel()
+
+
+def test_likelihoods_stand_beside_the_published_ones():
+    run = {"binarisation": "dynamic", "latent_dim": 50, "hidden": [200, 200], "activation": "tanh", "epochs": 9}
+    held_out = {"loss": 88.5, "log_likelihood": -86.9, "active_latents": 25}
+    (row,) = report.likelihoods([{"run": {**run, "bound_samples": 5000}, "held_out": held_out}]).to_dict("records")
+    assert row == {
+        "binarisation": "dynamic",
+        "network": "784-200-200-50 tanh",
+        "epochs": 9,
+        "samples": 5000,
+        "ELBO": -88.5,
+        "log p(x)": -86.9,
+        "published": -86.76,
+        "source": "Burda et al. 2016, table 1",
+        "latents in use": 25,
+    }

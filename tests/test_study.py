@@ -269,11 +269,20 @@ def test_every_cell_is_compared_at_its_own_best_rate():
     both = studies.compare(cells, records, **arguments)
     assert both[:12] == chosen
     assert both[12:] == [{"activation": "GELU", "learning_rate": 2, "seed": seed} for seed in (0, 1)]
+    # In turns, so that their seconds can be compared.
+    last = {"run": chosen[11], "held_out": {"loss": 0.0}, "status": "done"}
+    compared = studies.compare(cells, [*records, last], **arguments)[12:]
+    assert [(run["activation"], run["learning_rate"], run["seed"]) for run in compared] == [
+        ("GELU", 2, 0),
+        ("tanh", 3, 0),
+        ("GELU", 2, 1),
+        ("tanh", 3, 1),
+    ]
 
 
 @pytest.mark.parametrize("name", list(studies.STUDIES))
 def test_runs_of_the_studies_are_plain_and_told_apart(name):
     runs, _ = studies.STUDIES[name]
     listed = runs([])
-    assert len({studies.key(run) for run in listed}) == len(listed) > 3
+    assert len({studies.key(run) for run in listed}) == len(listed) > 2
     assert all("/" not in studies.key(run) for run in listed)

@@ -448,11 +448,16 @@ def paired_differences(
 
 
 @styled
-def forest(panels: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], xlabel: str) -> Figure:
+def forest(
+    panels: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
+    xlabel: str,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+) -> Figure:
     """Draw a forest plot: a panel for each title, a colour for each series in it, a row for each name in that.
 
     Each name has its value and the two ends of its interval. All panels have the same rows, in the order of the first
-    mention, and the same axis. A series that is missing in a panel keeps its place and its colour.
+    mention, and the same axis. A series that is missing in a panel keeps its place and its colour. What lies beyond the
+    `limits` is cut there, and an arrow says so.
     """
     names = list(dict.fromkeys(name for series in panels.values() for rows in series.values() for name in rows))
     colours = dict(zip(dict.fromkeys(title for series in panels.values() for title in series), COLOURS))
@@ -462,14 +467,19 @@ def forest(panels: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], xl
             rows = series.get(label, {})
             values = np.array(list(rows.values()), float).reshape(-1, 3)
             places = np.array([names.index(name) for name in rows]) + 0.24 * (number - (len(colours) - 1) / 2)
-            axis.plot(values[:, 0], places, "o", ms=5, color=colour, label=label)
-            axis.hlines(places, values[:, 1], values[:, 2], color=colour, lw=2)
+            inside = (values[:, 0] >= limits[0]) & (values[:, 0] <= limits[1])
+            axis.plot(values[inside, 0], places[inside], "o", ms=5, color=colour, label=label)
+            axis.hlines(places, *np.clip(values[:, 1:], *limits).T, color=colour, lw=2)
+            for limit, arrow, beyond in zip(limits, "<>", (values[:, 1] < limits[0], values[:, 2] > limits[1])):
+                axis.plot(np.full(beyond.sum(), limit), places[beyond], arrow, ms=7, color=colour)
         axis.axvline(0, color="black", lw=0.8)
         for place in range(1, len(names)):
             axis.axhline(place - 0.5, color="0.9", lw=0.8, zorder=0)
         axis.set_yticks(range(len(names)), names if axis is axes[0, 0] else [""] * len(names))
         axis.set(title=title, xlabel=xlabel, ylim=(len(names) - 0.5, -0.5))
-        axis.sharex(axes[0, 0])
+    ends = [axis.get_xlim() for axis in axes[0]]
+    for axis in axes[0]:
+        axis.set_xlim(np.min(ends), np.max(ends))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(colours))
     return figure
 

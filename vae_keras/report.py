@@ -1,30 +1,42 @@
-"""Tables drawn from the records of studies: what was chosen, what came out, and how sure we are."""
+"""Tables and a figure drawn from the records of studies: what was chosen, what came out, and how sure we are."""
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+
+from vae_keras import plots
 
 CELL = ["data", "network", "activation"]
 REFERENCE = "LeakyReLU(0.3)"
+# log p(x) of the test images, by binarisation and number of latents, as their authors print it.
+PUBLISHED = {
+    ("dynamic", 2): (-135.7, "Davidson et al. 2018, table 1"),
+    ("dynamic", 50): (-86.76, "Burda et al. 2016, table 1"),
+    ("fixed", 40): (-89.78, "pythae, its table of reproductions"),
+}
 
 
 def results(records: list[dict]) -> pd.DataFrame:
     """Put the runs that were measured on the test set into a table, a row each, and leave out the validation runs.
 
     The columns are the settings that tell runs of a comparison apart, the held-out losses in nats per image, active
-    latents, the share of dead units and the median seconds of an epoch. A run that diverged has NaN in them.
+    latents, the share of dead units, the seconds of the training and the median seconds of an epoch. What was measured
+    on held-out images is NaN for a run that diverged.
     """
     rows = []
     for record in records:
         run = record["run"]
         if run.get("validation"):
             continue
-        settings = {name: run[name] for name in (*CELL, "learning_rate", "seed")}
+        settings = {name: run[name] for name in (*CELL, "learning_rate", "epochs", "seed")}
+        settings["hidden"] = "-".join(map(str, run.get("hidden", [])))
         held_out = record["held_out"] or {}
         measured = ("loss", "reconstruction_loss", "kl_loss", "active_latents", "dead_units")
         rows.append(
             {
                 **settings,
                 **{name: held_out.get(name, np.nan) for name in measured},
+                "seconds": record["seconds"],
                 # The first epoch compiles too.
                 "seconds_per_epoch": np.median(record["history"]["seconds"]),
             }
@@ -103,3 +115,48 @@ def bootstrap_interval(values: np.ndarray, level: float, resamples: int = 20_000
     distances = (drawn.mean(axis=1)[varied] - mean) / errors[varied] if error > 0 else np.zeros(1)
     low, high = np.quantile(distances, [(1 - level) / 2, (1 + level) / 2])
     return float(mean - high * error), float(mean - low * error)
+
+
+def forest(differences: pd.DataFrame, reference: str = REFERENCE, limits: tuple[float, float] = (-15.0, 5.0)) -> Figure:
+    """Draw `paired_differences`: a panel for each network, a colour for each data set, the best activation on top.
+
+    What lies beyond the `limits`, in nats per image, is cut there.
+    """
+    best_first = differences.groupby("activation")["difference"].mean().sort_values().index
+    differences = differences.reindex(best_first, level="activation")
+    panels = {
+        network: {
+            data: {
+                name: (row["difference"], row["low"], row["high"])
+                for name, row in cells.droplevel(["data", "network"]).iterrows()
+            }
+            for data, cells in rows.groupby("data", sort=False)
+        }
+        for network, rows in differences.groupby("network", sort=False)
+    }
+    return plots.forest(panels, f"held-out loss minus that of {reference},\nnats per image", limits)
+
+
+def likelihoods(records: list[dict]) -> pd.DataFrame:
+    """Put the estimates of log p(x) into a table, beside the published ones, in nats per image.
+
+    `ELBO` and `log p(x)` are means over the test images; the second is the importance-weighted bound with `samples`.
+    """
+    rows = []
+    for record in records:
+        run, held_out = record["run"], record["held_out"]
+        published, source = PUBLISHED[run["binarisation"], run["latent_dim"]]
+        rows.append(
+            {
+                "binarisation": run["binarisation"],
+                "network": f"784-{'-'.join(map(str, run['hidden']))}-{run['latent_dim']} {run['activation']}",
+                "epochs": run["epochs"],
+                "samples": run["bound_samples"],
+                "ELBO": -held_out["loss"],
+                "log p(x)": held_out["log_likelihood"],
+                "published": published,
+                "source": source,
+                "latents in use": int(held_out["active_latents"]),
+            }
+        )
+    return pd.DataFrame(rows)
