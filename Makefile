@@ -4,20 +4,24 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell $(python) -c \
 	'import sys; (3, 11) <= sys.version_info < (3, 14) and print("$(python)")' 2>/dev/null)))
 DATA ?= mnist
+STUDY ?= activations
+WORKERS ?= 2
 BIN := .venv/bin
 
 # TensorFlow logs what it did not find, a GPU for instance, at every start.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help notebooks test lab full lint format expected clean
+.PHONY: help notebooks test lab full study report lint format clean
 
 help:
 	@echo "make notebooks              run every notebook in order on the bundled digits"
 	@echo "make test                   run the unit tests, and check every output of the notebooks"
 	@echo "make lab                    open the notebooks in JupyterLab"
 	@echo "make full DATA=mnist        run the notebooks on full data, into full/mnist; or fashion_mnist, or a folder"
+	@echo "make study STUDY=full       run a study, or go on with it: activations, cost, full, published,"
+	@echo "                            expected, gelu_paper; WORKERS=2 processes; FOLDERS='--folder mnist=path': where data lie"
+	@echo "make report                 draw the README's tables and the study's figure from results/"
 	@echo "make lint                   check the style of code and notebooks; make format mends it"
-	@echo "make expected DATA=folder   train what the table of expected results holds; DATA: full MNIST"
 
 notebooks: .venv/installed
 	$(BIN)/python scripts/run_notebooks.py
@@ -31,8 +35,11 @@ lab: .venv/installed
 full: .venv/installed
 	$(BIN)/python scripts/run_notebooks.py --data "$(DATA)" --out "full/$(notdir $(abspath $(DATA)))"
 
-expected: .venv/installed
-	$(BIN)/python scripts/expected_results.py --mnist "$(DATA)"
+study: .venv/installed
+	$(BIN)/python -m vae_keras.study $(STUDY) --workers $(WORKERS) $(FOLDERS)
+
+report: .venv/installed
+	$(BIN)/python scripts/draw_results.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

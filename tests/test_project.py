@@ -1,6 +1,6 @@
 """The files around the package agree with each other."""
 
-import json
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from PIL import Image
+
+from vae_keras import studies
+from vae_keras.study import read_records
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,22 +52,35 @@ def test_constraints_hold_names_and_versions_only():
         assert re.fullmatch(r"[\w.-]+==[\w.+-]+", line), line
 
 
-def test_table_of_expected_results_is_that_of_the_records(monkeypatch):
+@pytest.fixture
+def drawn(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    import expected_results
+    return importlib.import_module("draw_results")
 
+
+def test_tables_of_the_readme_are_those_of_the_records(drawn, monkeypatch):
     readme = (ROOT / "README.md").read_text()
-    shown = readme.split(expected_results.START)[1].split(expected_results.END)[0]
-    assert shown == expected_results.table()
+    assert drawn.filled(readme) == readme
+    records = drawn.records
+
+    def altered(study):
+        first, *others = records(study)
+        last = others[-1]
+        return [first, *others[:-1], {**last, "held_out": {**last["held_out"], "loss": last["held_out"]["loss"] + 9}}]
+
+    monkeypatch.setattr(drawn, "records", altered)
+    assert drawn.filled(readme) != readme
 
 
-def test_every_expected_result_was_run_with_every_seed(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    import expected_results
+def test_figure_of_the_study_is_that_of_the_records(drawn):
+    assert Image.open(drawn.FIGURE).info["Description"] == drawn.digest()
 
-    records = [json.loads(line) for line in expected_results.RECORDS.read_text().splitlines()]
-    promised = [expected_results.key(run) for run in expected_results.runs()]
-    assert sorted(map(expected_results.key, records)) == sorted(promised)
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.jsonl")), ids=lambda path: path.name)
+def test_every_study_has_a_record_of_each_of_its_runs_and_no_other(path):
+    records = read_records(path)
+    runs, _ = studies.STUDIES[path.stem]
+    assert sorted(studies.key(record["run"]) for record in records) == sorted(map(studies.key, runs(records)))
 
 
 def test_every_picture_and_notebook_that_the_readme_names_is_there():

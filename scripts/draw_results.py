@@ -1,0 +1,123 @@
+"""Write the tables of the README, and the figure of the activation study, from the records in results/."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from vae_keras import report
+from vae_keras.study import read_records
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+FIGURE = ROOT / "figures" / "activation_study.png"
+DATA = {"mnist_5k": "bundled digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+STUDIES = ("activations",)
+SHOWN = ["GELU", "LeakyReLU(0.01)", "ReLU", "LeakyReLU(0.3)"]
+
+
+def main() -> None:
+    README.write_text(filled(README.read_text()))
+    figure().savefig(FIGURE, metadata={"Description": digest()})
+
+
+def filled(text: str) -> str:
+    """Put every table in the place that a pair of comments keeps for it."""
+    for name, table in TABLES.items():
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        before, rest = text.split(start)
+        text = before + start + table() + end + rest.split(end)[1]
+    return text
+
+
+def records(study: str) -> list[dict]:
+    return read_records(ROOT / "results" / f"{study}.jsonl")
+
+
+def digest() -> str:
+    """Name the records that the figure shows, so that a test sees when it is not theirs."""
+    content = b"".join((ROOT / "results" / f"{study}.jsonl").read_bytes() for study in STUDIES)
+    return hashlib.sha256(content).hexdigest()
+
+
+def differences(reference: str = report.REFERENCE) -> pd.DataFrame:
+    """Compare the activations with a reference, each study corrected for the number of its own comparisons."""
+    tables = (report.results(records(study)) for study in STUDIES)
+    compared = pd.concat([report.paired_differences(table, reference) for table in tables])
+    return compared.rename(DATA, level="data")
+
+
+def figure():
+    """Draw the activation study at a glance."""
+    return report.forest(differences())
+
+
+def epoch_seconds() -> pd.Series:
+    """Take the median seconds of an epoch, by data, network and activation."""
+    return report.summary(report.results(records("cost")))["seconds_per_epoch"]
+
+
+def expected_results() -> str:
+    """Say what losses a reader should see."""
+    headings = [
+        *("data", "network", "activation", "learning rate", "epochs", "seeds", "held-out loss", "lowest to highest"),
+        *("reconstruction", "KL", "seconds"),
+    ]
+    results = pd.concat([report.results(records(study)) for study in ("activations", "expected")])
+    # The many trainings of the study shared the machine with other work; those of `cost` took turns.
+    seconds = results["epochs"] * epoch_seconds().reindex(pd.MultiIndex.from_frame(results[report.CELL])).to_numpy()
+    results["seconds"] = seconds.fillna(results["seconds"])
+    results["network"] = (results["network"] + " " + results["hidden"]).str.strip()
+    cells = dict(list(results.groupby(report.CELL)))
+    shown = [("mnist_5k", network, activation) for network in ("dense", "convolutional") for activation in SHOWN]
+    rows = []
+    for data, network, activation in [*shown, ("mnist", "dense 512-256-128", "GELU")]:
+        runs = cells[data, network, activation]
+        loss, mean = runs["loss"], runs.mean(numeric_only=True)
+        rows.append(
+            [
+                *(DATA[data], network, activation, f"{mean['learning_rate']:g}", f"{mean['epochs']:.0f}"),
+                *(str(len(runs)), f"**{mean['loss']:.1f}**", f"{loss.min():.1f} to {loss.max():.1f}"),
+                *(f"{mean['reconstruction_loss']:.1f}", f"{mean['kl_loss']:.1f}"),
+                f"{runs['seconds'].median():.0f}",
+            ]
+        )
+    return markdown(headings, rows)
+
+
+def activation_study() -> str:
+    """Compare GELU with two slopes of LeakyReLU: mean differences in nats per image, their intervals, and the cost."""
+    to_steep, to_small = differences(), differences("LeakyReLU(0.01)")
+    seconds = epoch_seconds().loc["mnist_5k"]
+    rows = []
+    for data, network in to_steep.index.droplevel("activation").unique():
+        place = (data, network)
+        rows.append(
+            [
+                *place,
+                *(
+                    "{difference:.1f} ({low:.1f} to {high:.1f})".format(**table.loc[(*place, name)])
+                    for table, name in ((to_steep, "GELU"), (to_steep, "LeakyReLU(0.01)"), (to_small, "GELU"))
+                ),
+                f"{seconds[network, 'GELU'] / seconds[network, 'LeakyReLU(0.3)']:.2f}",
+            ]
+        )
+    headings = ["GELU minus LeakyReLU(0.3)", "LeakyReLU(0.01) minus LeakyReLU(0.3)", "GELU minus LeakyReLU(0.01)"]
+    return markdown(["data", "network", *headings, "time of an epoch, GELU to LeakyReLU(0.3)"], rows)
+
+
+def markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Draw a table in Markdown."""
+    lines = [list(headings), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+TABLES = {
+    "expected results": expected_results,
+    "activation study": activation_study,
+}
+
+if __name__ == "__main__":
+    main()
