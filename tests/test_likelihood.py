@@ -104,14 +104,14 @@ def test_one_sample_of_the_bound_has_the_elbo_as_its_mean(images):
 def test_pieces_make_no_difference(images, exact, monkeypatch):
     vae = principal_components(mean_shift=0.3, log_var_shift=0.5)
     for decoded in (1, 5, 64):
-        monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", decoded)
+        monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", decoded * images[0].size)
         assert bound(vae, images, samples=200).mean() == pytest.approx(exact.mean(), abs=0.1)
         assert bound(principal_components(), images, samples=7) == pytest.approx(exact, abs=1e-4)
 
 
 def test_no_piece_is_larger_than_its_bound(images, monkeypatch):
     sizes = []
-    monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", 50)
+    monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", 50 * images[0].size)
 
     def log_likelihood(x, reconstruction):
         sizes.append(len(x))
@@ -122,7 +122,8 @@ def test_no_piece_is_larger_than_its_bound(images, monkeypatch):
     assert sum(sizes) == 7 * 320
 
 
-def test_memory_does_not_grow_with_the_samples(images):
+def test_memory_does_not_grow_with_the_samples(images, monkeypatch):
+    monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", 4000 * images[0].size)
     vae = principal_components()
     peaks = []
     for samples in (8_000, 80_000):

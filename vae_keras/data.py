@@ -116,7 +116,7 @@ def hold_out(images: Images, count: int) -> Images:
 
 
 def binarise(images: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Draw black or white for each pixel, white with the probability of its grey value: 0 or 1 in float32.
+    """Draw ink or paper for each pixel, ink with the probability of its grey value: 1 or 0 in float32.
 
     Drawn once, it gives a fixed binarisation (Larochelle and Murray 2011 hand out one of MNIST); the same seed draws
     the same pixels. Raises `ValueError` for anything but images in [0, 1].

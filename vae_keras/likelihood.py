@@ -11,8 +11,8 @@ from tqdm.auto import tqdm
 from vae_keras import data, losses
 from vae_keras.vae import VAE
 
-# Images times samples that are decoded at a time: 4,000 pictures of 784 pixels take 12.5 MB.
-DECODED_AT_A_TIME = 4000
+# Pixels that are decoded at a time: 4,000 pictures of 28 x 28, which take 12.5 MB.
+DECODED_AT_A_TIME = 4000 * 28 * 28
 
 
 def elbo(
@@ -46,8 +46,9 @@ def importance_weighted_bound(
 ) -> np.ndarray:
     """Estimate log p(x) of each image from below, shape (n,), in nats: log 1/k sum p(x, z) / q(z|x), k draws of z.
 
-    Burda et al. 2016, equation 8. With one sample its expected value is the ELBO; it never falls as `samples` grow, and
-    tends to log p(x). Memory does not grow with `samples`. The same `seed` draws the same noise.
+    Burda et al. 2016, equation 8. With one sample its expected value is the ELBO, and with more `samples` the
+    expected value never falls and tends to log p(x). Memory does not grow with `samples`. The same `seed` draws the
+    same noise.
 
     `images` (n, height, width, channels). `log_likelihood(images, reconstruction)` gives log p(x|z), shape (n,), in
     nats; left out, it follows from the VAE's own reconstruction loss: of `losses.bernoulli` it is the negative, of
@@ -71,8 +72,9 @@ def _draws(vae, images, samples, seed, log_likelihood, progress, name):
     log_likelihood = log_likelihood or _log_likelihood_of(vae, images)
     all_z_mean, all_z_log_var, _ = vae.encoder.predict(images, verbose=0)
     noise = keras.random.SeedGenerator(seed)
-    draws_at_a_time = min(samples, DECODED_AT_A_TIME)
-    rows_at_a_time = DECODED_AT_A_TIME // draws_at_a_time
+    pictures = max(1, DECODED_AT_A_TIME // math.prod(images.shape[1:]))
+    draws_at_a_time = min(samples, pictures)
+    rows_at_a_time = pictures // draws_at_a_time
     with tqdm(total=len(images) * samples, desc=name, unit="draw", unit_scale=True, disable=not progress) as bar:
         for first in range(0, len(images), rows_at_a_time):
             rows = slice(first, first + rows_at_a_time)
