@@ -5,7 +5,8 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 	'import sys; (3, 11) <= sys.version_info < (3, 14) and print("$(python)")' 2>/dev/null)))
 DATA ?= mnist
 STUDY ?= activations
-WORKERS ?= 2
+# What times the trainings has the machine for itself.
+WORKERS ?= $(if $(filter cost expected,$(STUDY)),1,2)
 BIN := .venv/bin
 
 # TensorFlow logs what it did not find, a GPU for instance, at every start.

@@ -54,7 +54,7 @@ def test_every_run_leaves_one_self_contained_line(tmp_path):
     for record in records:
         assert record["held_out"]["loss"] == record["run"]["seed"] ** 2
         assert record["run"]["rate"] == 0.1
-        assert {"python", "keras", "tensorflow", "numpy"} <= set(record["versions"])
+        assert {"python", "keras", "tensorflow", "numpy", "vae_keras"} <= set(record["versions"])
         assert record["machine"]["cores"] == os.cpu_count()
 
 
@@ -75,16 +75,32 @@ def test_other_settings_are_another_run(tmp_path):
     assert len(records) == 3
 
 
-@pytest.mark.parametrize("cut", [1, 20, -1])
+@pytest.mark.parametrize("cut", [1, 7, 20, -2])
 def test_half_a_line_is_no_result(tmp_path, cut):
     out = tmp_path / "records.jsonl"
     run_quietly(RUNS[:3], square, out)
     content = out.read_bytes()
     last = content.rstrip().rfind(b"\n") + 1
-    out.write_bytes(content[: last + cut] if cut > 0 else content[:-1])
+    out.write_bytes(content[: last + cut] if cut > 0 else content[:cut])
     assert seeds_of(study.read_records(out)) == [0, 1]
     assert seeds_of(run_quietly(RUNS[:4], square, out)) == [0, 1, 2, 3]
     assert seeds_of(study.read_records(out)) == [0, 1, 2, 3]
+
+
+def test_a_whole_record_without_the_end_of_its_line_counts(tmp_path):
+    out = tmp_path / "records.jsonl"
+    run_quietly(RUNS[:3], square, out)
+    out.write_bytes(out.read_bytes()[:-1])
+    assert seeds_of(study.read_records(out)) == [0, 1, 2]
+    assert seeds_of(run_quietly(RUNS[:4], square, out)) == [0, 1, 2, 3]
+
+
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path):
+    out = tmp_path / "notes.txt"
+    out.write_text("not to be lost")
+    with pytest.raises(ValueError, match=r"notes\.txt, line 1"):
+        run_quietly(RUNS, square, out)
+    assert out.read_text() == "not to be lost"
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "{}", "", "7"])
@@ -129,9 +145,80 @@ def test_two_studies_do_not_write_to_one_file(tmp_path):
 
 def test_numbers_that_json_does_not_have_are_not_written(tmp_path):
     out = tmp_path / "records.jsonl"
-    with pytest.raises(ValueError, match="JSON"):
-        run_quietly(RUNS[:1], lambda run: {"status": "done", "held_out": {"loss": math.nan}}, out)
-    assert study.read_records(out) == []
+    losses = {0: 1.0, 1: math.nan, 2: 3.0}
+    with pytest.raises(RuntimeError, match=r"1 runs failed.*'seed': 1") as error:
+        run_quietly(RUNS[:3], lambda run: {"held_out": {"loss": losses[run["seed"]]}}, out)
+    assert "JSON" in str(error.value.__cause__)
+    assert seeds_of(study.read_records(out)) == [0, 2]
+
+
+def test_a_record_is_safe_when_it_is_told(tmp_path):
+    out, told = tmp_path / "records.jsonl", []
+    run_quietly(RUNS[:3], square, out, on_record=lambda run: told.append((run, seeds_of(study.read_records(out)))))
+    assert told == [(RUNS[0], [0]), (RUNS[1], [0, 1]), (RUNS[2], [0, 1, 2])]
+
+
+def noted_training(*, seed, rate=0.5, widths=(2, 3), folders=None, backup=None):
+    """Keep a state, as a training would, and leave the settings in the data's folder."""
+    backup.mkdir(parents=True)
+    (Path(folders["tiny"]) / f"{seed}").write_text(backup.name)
+    return {"status": "done", "held_out": {"loss": seed}}
+
+
+def test_the_command_line_runs_a_study(tmp_path, monkeypatch, capsys):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setitem(
+        studies.STUDIES, "cost", (lambda records: [{"seed": 1}, {"seed": 2, "rate": 0.1}], noted_training)
+    )
+    monkeypatch.setattr(study, "processes", lambda workers: concurrent.futures.ThreadPoolExecutor(workers))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["study", "cost", "--workers", "2", "--folder", "tiny=data"])
+    study.main()
+    assert "results/cost.jsonl holds 2 records" in capsys.readouterr().out
+    records = {record["run"]["seed"]: record for record in study.read_records(tmp_path / "results" / "cost.jsonl")}
+    assert records[1]["defaults"] == {"rate": 0.5, "widths": [2, 3]}
+    assert records[2]["defaults"] == {"widths": [2, 3]}
+    # Each run has a state of its own, which is gone when its record is safe.
+    assert len({(tmp_path / "data" / f"{seed}").read_text() for seed in (1, 2)}) == 2
+    assert not list((tmp_path / "results").glob("*.unfinished"))
+
+
+def test_the_command_line_refuses_a_folder_without_a_name(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["study", "cost", "--folder", "data"])
+    with pytest.raises(SystemExit):
+        study.main()
+    assert "mnist=path" in capsys.readouterr().err
+
+
+def test_runs_in_one_process_take_turns(tmp_path):
+    busy, together = [], []
+
+    def train(*, seed, folders, backup):
+        busy.append(seed)
+        time.sleep(0.05)
+        together.append(len(busy))
+        busy.remove(seed)
+        return {}
+
+    train = functools.partial(study._train, train, folders={}, backups=tmp_path)
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        run_quietly([{"seed": seed} for seed in range(4)], train, tmp_path / "records.jsonl", executor=executor)
+    assert together == [1, 1, 1, 1]
+
+
+def threads_of_tensorflow(run):
+    import tensorflow
+
+    return {"threads": tensorflow.config.threading.get_intra_op_parallelism_threads()}
+
+
+def test_processes_share_the_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    with study.processes(2) as executor:
+        (record,) = run_quietly([{}], threads_of_tensorflow, tmp_path / "records.jsonl", executor=executor)
+    assert record["threads"] == 3
+    with pytest.raises(ValueError, match="workers is 0"):
+        study.processes(0)
 
 
 def test_progress_bar_counts_what_was_done_before_and_tells_the_time_left(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """training: settings reach the VAE, and a training that was killed goes on where it was."""
 
+import concurrent.futures
 import functools
 import json
 import math
@@ -129,6 +130,54 @@ def test_a_run_that_diverges_is_recorded_as_diverged():
     json.dumps(result, allow_nan=False)
 
 
+@pytest.mark.parametrize("what", ["weights", "measure"])
+def test_a_run_of_which_a_weight_or_a_measure_is_not_finite_is_recorded_as_diverged(monkeypatch, what):
+    fit, measure = VAE.fit, training.measure
+
+    def spoiling_fit(self, *arguments, **named):
+        fit(self, *arguments, **named)
+        self.set_weights([np.full_like(weights, np.nan) for weights in self.get_weights()])
+
+    if what == "weights":
+        monkeypatch.setattr(VAE, "fit", spoiling_fit)
+    else:
+        monkeypatch.setattr(training, "measure", lambda *arguments: {**measure(*arguments), "loss": math.inf})
+    result = training.train_vae(**SETTINGS)
+    assert all(map(math.isfinite, result["history"]["loss"]))
+    assert (result["status"], result["held_out"]) == ("diverged", None)
+
+
+def test_the_decoder_has_the_hidden_layers_in_reverse():
+    vae = training.build("dense", (8, 8, 1), 2, [6, 5], "GELU", 0)
+    widths = [
+        [layer.units for layer in part.layers if isinstance(layer, keras.layers.Dense)]
+        for part in (vae.encoder, vae.decoder)
+    ]
+    assert widths == [[6, 5, 2, 2], [5, 6, 64]]
+
+
+def test_the_learning_rate_falls_until_the_last_batch(monkeypatch):
+    seen, fit = [], VAE.fit
+
+    def watched_fit(self, *arguments, **named):
+        seen.append(self.optimizer._learning_rate)
+        return fit(self, *arguments, **named)
+
+    monkeypatch.setattr(VAE, "fit", watched_fit)
+    training.train_vae(**{**SETTINGS, "batch_size": 20}, decay=True)
+    # Three epochs of four batches: sixty-four images, twenty at a time.
+    assert seen[0].decay_steps == 12
+    assert float(seen[0](12)) == pytest.approx(SETTINGS["learning_rate"] / 100)
+
+
+def test_a_small_test_set_is_evaluated_many_times(tiny, monkeypatch):
+    seen, evaluate = [], VAE.evaluate
+    monkeypatch.setattr(VAE, "evaluate", lambda self, x, **named: seen.append(x) or evaluate(self, x, **named))
+    training.train_vae(**SETTINGS)
+    assert np.array_equal(np.unique(seen[0], axis=0), np.unique(tiny.x_test, axis=0))
+    assert len(seen[0]) == 100
+
+
 @pytest.mark.parametrize("changed", [{"network": "recurrent"}, {"activation": "gellu"}])
 def test_unknown_settings_are_refused(changed):
     with pytest.raises(ValueError, match=next(iter(changed.values()))):
@@ -159,30 +208,38 @@ def test_a_training_that_is_killed_goes_on(tmp_path, monkeypatch, binarisation):
         if states:
             states.append([variable.numpy() for variable in variables(self)])
             betas.append(self.beta)
+            begun.extend(batches.epoch for batches in arguments if isinstance(batches, data.DynamicBinarisation))
         return fit(self, *arguments, **named)
 
-    betas = []
+    betas, begun = [], []
     monkeypatch.setattr(training.State, "on_epoch_begin", kill_at_three)
     monkeypatch.setattr(VAE, "fit", watched_fit)
     with pytest.raises(Killed):
         train()
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["000003.json", "000003.weights.h5"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"000003.json", "000003.weights.h5", "lock"}
     # What a kill in the middle of the next state leaves behind.
     (tmp_path / "run" / "000004.weights.h5").write_bytes(b"half")
     (tmp_path / "run" / "000004.new").write_text("{")
     result = train()
     assert epochs == [0, 1, 2, 3, 3, 4, 5]
+    assert result["resumed"] == [3]
     assert betas == [1.0]
+    assert begun == ([3] if binarisation == "dynamic" else [])
     for before, after in zip(*states):
         assert np.array_equal(before, after)
     assert len(result["history"]["loss"]) == 6
     assert all(math.isfinite(loss) for loss in result["history"]["loss"])
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_kill_while_measuring_loses_no_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(training.State.__init__, "__defaults__", (0.0,))
     whole = training.train_vae(**SETTINGS, backup=tmp_path / "whole")
+    # A training long enough to have kept a state once, and not at its last epoch.
+    end_epoch = training.State.on_epoch_end
+    monkeypatch.setattr(
+        training.State,
+        "on_epoch_end",
+        lambda self, epoch, logs=None: end_epoch(self, epoch, logs) or (epoch == 0 and self.save()),
+    )
     measure, epochs = training.measure, []
 
     def killed(*arguments):
@@ -196,7 +253,50 @@ def test_a_kill_while_measuring_loses_no_training(tmp_path, monkeypatch):
     result = training.train_vae(**SETTINGS, backup=tmp_path / "run")
     assert epochs == []
     assert result["held_out"]["kl_loss"] == pytest.approx(whole["held_out"]["kl_loss"], abs=1e-4)
-    assert not (tmp_path / "run").exists()
+
+
+def test_a_state_that_is_valid_is_never_written_again(tmp_path):
+    """A kill in the middle of it would leave the valid one with half of the weights."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    state = training.State(model, tmp_path)
+    state.save()
+    (tmp_path / "000000.weights.h5").write_bytes(b"as it was")
+    state.save()
+    assert (tmp_path / "000000.weights.h5").read_bytes() == b"as it was"
+
+
+def test_a_kill_between_the_files_of_a_state_leaves_the_one_before(tmp_path, monkeypatch):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    state = training.State(model, tmp_path)
+    state.epoch = 1
+    state.save()
+    state.epoch = 2
+    monkeypatch.setattr(model, "save_weights", lambda path: path.write_bytes(b"half") and _raise(Killed))
+    with pytest.raises(Killed):
+        state.save()
+    state.lock.close()
+    assert training.State(model, tmp_path).epoch == 1
+
+
+def _raise(error):
+    raise error
+
+
+def test_two_trainings_of_one_run_take_turns(tmp_path):
+    backup = tmp_path / "run"
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    first = training.State(model, backup)
+    first.history = {"loss": [1.0], "seconds": [1.0]}
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        second = executor.submit(training.State, model, backup)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.2)
+        first.result(dict)
+        second.result(timeout=10).lock.close()
 
 
 def variables(vae):

@@ -12,10 +12,13 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import importlib.metadata
+import inspect
 import json
 import multiprocessing
 import os
 import platform
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,17 +38,18 @@ def run_study(
     out: Path,
     executor: concurrent.futures.Executor | None = None,
     progress: bool = True,
+    on_record: Callable[[dict], None] = lambda run: None,
 ) -> list[dict]:
     """Do every run that has no record in `out` yet, append a record for each as it ends, and return all records.
 
     `runs` is a list of plain dicts, or a function from the records so far to such a list, for a study whose later runs
     depend on earlier ones; it is asked again until it names no new run. `train(run)` returns a dict, which goes into
     the record beside the run itself. `executor` runs them: `processes`, `dask_cluster`, or, left out, this process, one
-    after the other.
+    after the other. `on_record(run)` is called when the record of a run is safe.
 
-    A run that raises leaves no record; the others go on, and `RuntimeError` with the first error comes at the end.
-    Raises `ValueError` where `out` holds a line that is no record, and `BlockingIOError` where another process writes
-    to it.
+    A run that raises, or returns what JSON cannot hold, leaves no record; the others go on, and `RuntimeError` with the
+    first error comes at the end. Raises `ValueError` where `out` holds a line that is no record, and `BlockingIOError`
+    where another process writes to it.
     """
     list_runs = runs if callable(runs) else lambda records: runs
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -61,13 +65,18 @@ def run_study(
             done = len(wanted) - len(pending)
             with tqdm(total=len(wanted), initial=done, desc=out.stem, unit="run", disable=not progress) as bar:
                 for run, record in _records(pending, functools.partial(_record, train), executor):
-                    if isinstance(record, BaseException):
-                        failures.append((run, record))
+                    try:
+                        if isinstance(record, BaseException):
+                            raise record
+                        line = json.dumps(record, allow_nan=False)
+                    except Exception as error:
+                        failures.append((run, error))
                         continue
-                    file.write((json.dumps(record, allow_nan=False) + "\n").encode())
+                    file.write(f"{line}\n".encode())
                     file.flush()
                     os.fsync(file.fileno())
-                    records.append(record)
+                    on_record(run)
+                    records.append(json.loads(line))
                     bar.update()
     if failures:
         run, error = failures[0]
@@ -80,13 +89,16 @@ def run_study(
 def read_records(path: Path) -> list[dict]:
     """Read the records of a study, in the order in which the runs ended.
 
-    A last line without its end was cut off by a kill, and does not count. Raises `ValueError` for any other line that
-    is not a record.
+    The beginning of a record at the very end was cut off by a kill, and does not count. Raises `ValueError` for any
+    other line that is not a record.
     """
     if not path.exists():
         return []
+    *lines, last = path.read_bytes().split(b"\n")
+    if not _cut_off(last):
+        lines.append(last)
     records = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             records.append(json.loads(line))
             records[-1]["run"]
@@ -97,17 +109,33 @@ def read_records(path: Path) -> list[dict]:
     return records
 
 
+def _cut_off(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        # The beginning of a record; or nothing at all, what follows the end of the last line.
+        start = b'{"run": '
+        return line[: len(start)] == start[: len(line)]
+    return False
+
+
 def provenance() -> dict:
     """Say with what and where: versions, processor, cores."""
     versions = {module.__name__: module.__version__ for module in (keras, tensorflow, numpy)}
+    versions |= {"python": platform.python_version(), "vae_keras": importlib.metadata.version("vae-keras")}
     return {
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": versions,
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
     }
 
 
 def processes(workers: int) -> concurrent.futures.ProcessPoolExecutor:
-    """Make an executor of `workers` processes here, which share the cores evenly and end with this process."""
+    """Make an executor of `workers` processes here, which share the cores evenly and end with this process.
+
+    Raises `ValueError` for no workers.
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}. Expected one process or more.")
     threads = max(1, (os.cpu_count() or 1) // workers)
     context = multiprocessing.get_context("spawn")
     return concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads,))
@@ -157,9 +185,13 @@ def _locked(path: Path):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BlockingIOError(f"Another study writes to {path}. Wait for it, or choose another file.") from error
-        # The half line of a kill: the next record would be joined to it.
+        # Before anything is cut: a file of something else is refused.
+        read_records(path)
         content = path.read_bytes()
-        file.truncate(content.rfind(b"\n") + 1)
+        if not content.endswith(b"\n"):
+            # The half line of a kill: the next record would be joined to it.
+            whole = content.rfind(b"\n") + 1
+            file.truncate(whole) if _cut_off(content[whole:]) else file.write(b"\n")
         yield file
 
 
@@ -176,36 +208,56 @@ def main() -> None:
         parser.error(f"--folder takes the name of a data set and its folder, mnist=path; got {arguments.folder}")
     runs, train = studies.STUDIES[arguments.study]
     out = arguments.out or Path("results", f"{arguments.study}.jsonl")
+    backups = out.absolute().with_suffix(".unfinished")
     train = functools.partial(
         _train,
         train,
         folders={name: os.path.abspath(path) for name, path in (folder.split("=", 1) for folder in arguments.folder)},
-        backups=out.absolute().with_suffix(".unfinished"),
+        backups=backups,
     )
     with dask_cluster(arguments.dask) if arguments.dask else processes(arguments.workers) as executor:
-        records = run_study(runs, train, out, executor)
+        records = run_study(
+            runs, train, out, executor, on_record=lambda run: shutil.rmtree(_backup(backups, run), ignore_errors=True)
+        )
+    shutil.rmtree(backups, ignore_errors=True)
     print(f"{out} holds {len(records)} records.")
 
 
+_turn = threading.Lock()
+
+
 def _train(train, run, folders, backups) -> dict:
-    return train(**run, folders=folders, backup=backups / hashlib.sha256(key(run).encode()).hexdigest()[:16])
+    # Keras has one random state a process, which two runs on the threads of a worker would share.
+    with _turn:
+        result = train(**run, folders=folders, backup=_backup(backups, run))
+    return {"defaults": defaults(train, run), **result}
+
+
+def defaults(train: Callable, run: dict) -> dict:
+    """Name the settings that a run leaves to `train`, and what they were."""
+    left = {
+        name: parameter.default
+        for name, parameter in inspect.signature(train).parameters.items()
+        if name not in {*run, "folders", "backup"}
+    }
+    return json.loads(json.dumps(left))
+
+
+def _backup(backups: Path, run: dict) -> Path:
+    return backups / hashlib.sha256(key(run).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
 def dask_cluster(address: str) -> Iterator[concurrent.futures.Executor]:
     """Connect to a Dask scheduler: an executor that runs on its workers. Needs the extra `dask`.
 
-    A run whose worker dies is given to another. Raises `ValueError` for workers of more than one thread: Keras has one
-    random state a process, which two runs would share.
+    A run whose worker dies is given to another. Start the workers with one thread: runs in one process take turns.
     """
     try:
         from dask.distributed import Client
     except ImportError as error:
         raise ImportError("Dask is not installed. Install it with pip install 'vae-keras[dask]'.") from error
     with Client(address) as client:
-        threads = client.nthreads()
-        if any(count > 1 for count in threads.values()):
-            raise ValueError(f"The workers have {threads} threads. Start them with dask worker --nthreads 1.")
         yield client.get_executor(pure=False)
 
 

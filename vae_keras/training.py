@@ -1,11 +1,11 @@
 """Train one VAE from plain settings, measure it on held-out images, and give back what a record of it needs."""
 
 import dataclasses
+import fcntl
 import functools
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,11 +65,14 @@ def train_vae(
     - `binarisation`: "fixed" or "dynamic", as in Burda et al. 2016; the test images are drawn once in both.
     - `validation`: hold out so many of the training images and measure on them, not on the test set.
     - `bound_samples`: estimate log p(x) of the held-out images by so many samples.
-    - `backup`: a folder in which to keep the state, so that a training that was killed goes on where it was.
+    - `backup`: a folder in which to keep the state, so that a training that was killed goes on where it was. Delete it
+      when the result is safe.
 
-    The result has `status`, "done" or "diverged" (the loss is not finite), `history`, a list by epoch for each loss and
-    for the seconds, `held_out` in nats per image, with the number of active latents and the share of dead units, None
-    where the training diverged, `seconds` of training, and `threads`. Raises `ValueError` for unknown settings.
+    The result has `status`, "done" or "diverged" (a loss, a weight or a measure is not finite), `history`, a list by
+    epoch for each loss and for the seconds, `held_out` in nats per image, with the number of active latents and the
+    share of dead units, None where the training diverged, `seconds` of training, `threads`, and `resumed`, the epochs
+    at which a training that was killed went on: another order of the images and other noise follow than without the
+    kill. Raises `ValueError` for unknown settings.
     """
     images = load_images(data, validation=validation, binarisation=binarisation, folders=folders)
     keras.utils.set_random_seed(seed)
@@ -152,18 +155,25 @@ def unit_vectors(shape, dtype=None):
 class State(keras.callbacks.Callback):
     """Gather the losses and the seconds by epoch, and keep them with the weights in a folder, to go on after a kill.
 
-    A state is two files; the second one, written last and moved into place whole, makes it valid.
+    A state is two files; the second one, written last and moved into place whole, makes it valid. The folder is locked
+    until the result is there: a second training of the same run waits, and takes over what the first one did.
     """
 
     def __init__(self, model: keras.Model, folder: Path | None, seconds_between: float = 60.0):
         super().__init__()
+        self.set_model(model)
         self.folder = folder
         self.seconds_between = seconds_between
-        self.epoch, self.history = 0, {}
+        self.epoch, self.history, self.resumed = 0, {}, []
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.lock = (folder / "lock").open("w")
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
         states = sorted(folder.glob("*.json")) if folder else []
         if states:
             kept = json.loads(states[-1].read_text())
             self.epoch, self.history = kept["epoch"], kept["history"]
+            self.resumed = [*kept["resumed"], self.epoch]
             model.optimizer.build(model.trainable_variables)
             model.load_weights(states[-1].with_suffix(".weights.h5"))
         self.saved = time.perf_counter()
@@ -180,36 +190,42 @@ class State(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         # To measure can take as long as to train, and can be killed too.
-        if self.folder and self.folder.exists():
+        if self.folder and any(self.folder.glob("*.json")):
             self.save()
 
     def save(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.epoch:06d}.json"
+        if path.exists():
+            return
         self.model.save_weights(path.with_suffix(".weights.h5"))
         new = path.with_suffix(".new")
-        new.write_text(json.dumps({"epoch": self.epoch, "history": self.history}))
+        new.write_text(json.dumps({"epoch": self.epoch, "history": self.history, "resumed": self.resumed}))
         new.replace(path)
-        for old in self.folder.iterdir():
+        for old in self.folder.glob("[0-9]*"):
             if old.name[:6] != path.name[:6]:
                 old.unlink()
         self.saved = time.perf_counter()
 
     def result(self, measure: Callable[[], dict]) -> dict:
-        """Say how the training went; where it ended well, `measure` says how good the model is. Ends the state."""
-        finite = all(math.isfinite(loss) for loss in self.history["loss"])
+        """Say how the training went; where it ended well, `measure` says how good the model is."""
+        finite = all(map(math.isfinite, self.history["loss"])) and all(
+            np.isfinite(weights).all() for weights in self.model.get_weights()
+        )
+        held_out = measure() if finite else {}
+        finite = finite and all(map(math.isfinite, held_out.values()))
         result = {
             "status": "done" if finite else "diverged",
             "history": {
                 name: [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
                 for name, values in self.history.items()
             },
-            "held_out": {name: float(f"{value:.6g}") for name, value in measure().items()} if finite else None,
+            "held_out": {name: float(f"{value:.6g}") for name, value in held_out.items()} if finite else None,
             "seconds": round(sum(self.history["seconds"]), 1),
             "threads": tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count(),
+            "resumed": self.resumed,
         }
-        if self.folder and self.folder.exists():
-            shutil.rmtree(self.folder)
+        if self.folder:
+            self.lock.close()
         return result
 
 
@@ -265,6 +281,6 @@ def measure(vae: VAE, x: np.ndarray, bound_samples: int = 0, seed: int = 0) -> d
     result["dead_units"] = float(np.concatenate(dead).mean())
     if bound_samples:
         result["log_likelihood"] = float(
-            likelihood.importance_weighted_bound(vae, x, samples=bound_samples, seed=seed).mean()
+            likelihood.importance_weighted_bound(vae, x, samples=bound_samples, seed=seed, progress=False).mean()
         )
     return result
