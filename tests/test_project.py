@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from PIL import Image
 
-from vae_keras import studies
+from vae_keras import studies, study
 from vae_keras.study import read_records
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,12 +64,39 @@ def test_tables_of_the_readme_are_those_of_the_records(drawn, monkeypatch):
     records = drawn.records
 
     def altered(study):
-        first, *others = records(study)
-        last = others[-1]
-        return [first, *others[:-1], {**last, "held_out": {**last["held_out"], "loss": last["held_out"]["loss"] + 9}}]
+        return [
+            {**record, "held_out": {**record["held_out"], "loss": record["held_out"]["loss"] + 9}}
+            if record["run"]["activation"] == "GELU"
+            else record
+            for record in records(study)
+        ]
 
+    tables = {name: table() for name, table in drawn.TABLES.items()}
     monkeypatch.setattr(drawn, "records", altered)
-    assert drawn.filled(readme) != readme
+    for name, table in drawn.TABLES.items():
+        assert table() != tables[name], name
+
+
+def test_a_table_says_how_many_runs_diverged(drawn, monkeypatch):
+    records = drawn.records
+    dense = {"network": "dense", "activation": "GELU", "data": "mnist_5k"}
+
+    def diverged(study):
+        return [
+            {**record, "held_out": None}
+            if dense.items() <= record["run"].items() and record["run"]["seed"] < 3
+            else record
+            for record in records(study)
+        ]
+
+    assert "| bundled digits | dense | GELU | 0.002 | 30 | 10 |" in drawn.expected_results()
+    monkeypatch.setattr(drawn, "records", diverged)
+    assert "| bundled digits | dense | GELU | 0.002 | 30 | 7 of 10 |" in drawn.expected_results()
+
+
+def test_a_study_that_was_not_run_is_named(drawn):
+    with pytest.raises(FileNotFoundError, match="make study STUDY=unheard"):
+        drawn.records("unheard")
 
 
 def test_figure_of_the_study_is_that_of_the_records(drawn):
@@ -79,8 +106,15 @@ def test_figure_of_the_study_is_that_of_the_records(drawn):
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.jsonl")), ids=lambda path: path.name)
 def test_every_study_has_a_record_of_each_of_its_runs_and_no_other(path):
     records = read_records(path)
-    runs, _ = studies.STUDIES[path.stem]
+    runs, train = studies.STUDIES[path.stem]
+    for record in records:
+        assert record["defaults"] == study.defaults(train, record["run"])
     assert sorted(studies.key(record["run"]) for record in records) == sorted(map(studies.key, runs(records)))
+
+
+def test_trainings_that_are_timed_had_the_machine_for_themselves(drawn):
+    for record in drawn.records("cost") + drawn.records("expected"):
+        assert record["threads"] == record["machine"]["cores"]
 
 
 def test_every_picture_and_notebook_that_the_readme_names_is_there():
