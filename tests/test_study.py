@@ -299,7 +299,7 @@ def test_a_worker_that_is_killed_costs_no_record(tmp_path):
 
 
 def test_study_on_a_dask_cluster_survives_a_worker(tmp_path):
-    pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed")
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--no-dashboard"]
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     address = tmp_path / "scheduler.json"
@@ -312,13 +312,15 @@ def test_study_on_a_dask_cluster_survives_a_worker(tmp_path):
         started += [start([*worker, "--nthreads", "1", "--no-dashboard"]) for _ in range(2)]
         while not address.exists() or not address.read_text():
             time.sleep(0.05)
+        with distributed.Client(json.loads(address.read_text())["address"]) as client:
+            client.wait_for_workers(2, timeout=60)
         out = tmp_path / "records.jsonl"
         train = functools.partial(noted_square, folder=tmp_path, seconds=0.5)
 
         def kill_a_worker():
             while not study.read_records(out):
                 time.sleep(0.02)
-            started[1].kill()
+            os.kill(int(next(tmp_path.glob("*.started")).name.split(".")[1]), signal.SIGKILL)
 
         with (
             concurrent.futures.ThreadPoolExecutor() as thread,
