@@ -255,11 +255,16 @@ def test_a_kill_while_measuring_loses_no_training(tmp_path, monkeypatch):
     assert result["held_out"]["kl_loss"] == pytest.approx(whole["held_out"]["kl_loss"], abs=1e-4)
 
 
-def test_a_state_that_is_valid_is_never_written_again(tmp_path):
-    """A kill in the middle of it would leave the valid one with half of the weights."""
+def small_model():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("adam")
     model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def test_a_state_that_is_valid_is_never_written_again(tmp_path):
+    """A kill in the middle of it would leave the valid one with half of the weights."""
+    model = small_model()
     state = training.State(model, tmp_path)
     state.save()
     (tmp_path / "000000.weights.h5").write_bytes(b"as it was")
@@ -268,9 +273,7 @@ def test_a_state_that_is_valid_is_never_written_again(tmp_path):
 
 
 def test_a_kill_between_the_files_of_a_state_leaves_the_one_before(tmp_path, monkeypatch):
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("adam")
-    model.optimizer.build(model.trainable_variables)
+    model = small_model()
     state = training.State(model, tmp_path)
     state.epoch = 1
     state.save()
@@ -288,7 +291,7 @@ def _raise(error):
 
 def test_two_trainings_of_one_run_take_turns(tmp_path):
     backup = tmp_path / "run"
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model = small_model()
     first = training.State(model, backup)
     first.history = {"loss": [1.0], "seconds": [1.0]}
     with concurrent.futures.ThreadPoolExecutor() as executor:
