@@ -64,11 +64,9 @@ def run_study(
                 break
             done = len(wanted) - len(pending)
             with tqdm(total=len(wanted), initial=done, desc=out.stem, unit="run", disable=not progress) as bar:
-                for run, record in _records(pending, functools.partial(_record, train), executor):
+                for run, result in _results(pending, functools.partial(_record, train), executor):
                     try:
-                        if isinstance(record, BaseException):
-                            raise record
-                        line = json.dumps(record, allow_nan=False)
+                        line = json.dumps(result(), allow_nan=False)
                     except Exception as error:
                         failures.append((run, error))
                         continue
@@ -160,19 +158,16 @@ def _record(train, run) -> dict:
     return {"run": run, **train(run), **provenance()}
 
 
-def _records(runs, record, executor) -> Iterator[tuple[dict, dict | BaseException]]:
+def _results(runs, record, executor) -> Iterator[tuple[dict, Callable[[], dict]]]:
+    # Each run with a function that returns its record, or raises what the run raised.
     if executor is None:
         for run in runs:
-            try:
-                yield run, record(run)
-            except Exception as error:
-                yield run, error
+            yield run, functools.partial(record, run)
         return
     futures = {executor.submit(record, run): run for run in runs}
     try:
         for future in concurrent.futures.as_completed(futures):
-            error = future.exception()
-            yield futures[future], error or future.result()
+            yield futures[future], future.result
     finally:
         for future in futures:
             future.cancel()
