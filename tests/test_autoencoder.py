@@ -400,6 +400,12 @@ def test_a_loss_given_to_compile_is_refused(make, images):
         fit(model, images)
 
 
+def test_metrics_given_to_compile_are_refused(make, images):
+    model = make(compile_arguments={"metrics": ["mse"]})
+    with pytest.raises(ValueError, match=r"metrics.*loss, reconstruction_loss"):
+        fit(model, images)
+
+
 def test_the_wrong_encoder_is_refused():
     decoder = networks.dense_decoder(SHAPE, hidden=(8,))
     with pytest.raises(ValueError, match=r"encoder has 3 outputs.*Expected z, each.*variational=False"):

@@ -84,6 +84,12 @@ class Autoencoder(keras.Model):
                 f"compile got loss={self.loss!r}, but {type(self).__name__} has its loss built in. Leave it out there, "
                 "and pass reconstruction_loss to the constructor."
             )
+        if self._compile_metrics is not None:
+            raise ValueError(
+                f"compile got metrics, but those of {type(self).__name__} are built in: "
+                f"{', '.join(tracker.name for tracker in self.metrics)}. Leave them out there, and measure what else "
+                "you want on the result of predict."
+            )
         check_source(x, y, kwargs.get("sample_weight"))
         if validation_data is not None:
             check_source(*keras.utils.unpack_x_y_sample_weight(validation_data), name="validation_data")
