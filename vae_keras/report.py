@@ -172,6 +172,5 @@ def likelihoods(records: list[dict]) -> pd.DataFrame:
                 "latents in use": held_out.get("active_latents", np.nan),
             }
         )
-    return pd.DataFrame(rows).sort_values(
-        ["published", "whose"], ascending=[True, False], ignore_index=True, kind="stable"
-    )
+    table = pd.DataFrame(rows).astype({"latents in use": "Int64"})
+    return table.sort_values(["published", "whose"], ascending=[True, False], ignore_index=True, kind="stable")
