@@ -78,7 +78,7 @@ def published(records: list[dict]) -> list[dict]:
         # Without the warm-up half as many latents are in use, and the bound is lower.
         {**burda, **fast, "hidden": [200, 200], "activation": "tanh", "epochs": 800, "warm_up": 60},
         {**burda, **small, "hidden": [512, 512], "activation": "GELU", "epochs": 200},
-        {**fixed, **small, "hidden": [400], "activation": "ReLU", "epochs": 600},
+        {**fixed, **small, "hidden": [400], "activation": "ReLU", "epochs": 1200, "warm_up": 100},
         {**fixed, **small, "hidden": [500, 300], "activation": "GELU", "epochs": 200, "weight_decay": 0.1},
         {**plane, **small, "hidden": [256, 128], "activation": "ReLU", "epochs": 300, "warm_up": 30},
         {**plane, **small, "hidden": [512, 256, 128], "activation": "GELU", "epochs": 150, "warm_up": 30},
