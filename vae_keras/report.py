@@ -151,12 +151,13 @@ def likelihoods(records: list[dict]) -> pd.DataFrame:
     """Put the estimates of log p(x) into a table, beside the published ones, in nats per image.
 
     `ELBO` and `log p(x)` are means over the test images; the second is the importance-weighted bound with `samples`.
-    For each published number its own network comes first. What was measured is NaN for a run that diverged.
+    For each published number its own network comes first; runs for which none is known come last. What was measured is
+    NaN for a run that diverged.
     """
     rows = []
     for record in records:
         run, held_out = record["run"], record["held_out"] or {}
-        published, source, its_network = PUBLISHED[run["binarisation"], run["latent_dim"]]
+        published, source, its_network = PUBLISHED.get((run["binarisation"], run["latent_dim"]), (np.nan, "", ""))
         network = f"784-{'-'.join(map(str, run['hidden']))}-{run['latent_dim']} {run['activation']}"
         rows.append(
             {
