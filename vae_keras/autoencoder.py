@@ -20,8 +20,9 @@ class Autoencoder(keras.Model):
 
     The metrics `loss` and `reconstruction_loss`, and `val_` of both, are means over all images, in nats per image.
 
-    Raises `ValueError` for networks that do not fit together and, before training, for anything but images
-    (n, height, width, channels) in [0, 1]; of `tf.data` and `PyDataset` the first batch is looked at.
+    Raises `ValueError` for networks that do not fit together and, before training, for a loss or metrics in `compile`
+    and for anything but images (n, height, width, channels) in [0, 1]; of `tf.data` and `PyDataset` the first
+    batch is looked at.
     """
 
     encoder_outputs = ("z",)
@@ -84,6 +85,7 @@ class Autoencoder(keras.Model):
                 f"compile got loss={self.loss!r}, but {type(self).__name__} has its loss built in. Leave it out there, "
                 "and pass reconstruction_loss to the constructor."
             )
+        # Keras has no public name for them.
         if self._compile_metrics is not None:
             raise ValueError(
                 f"compile got metrics, but those of {type(self).__name__} are built in: "
