@@ -112,6 +112,13 @@ def activation_study() -> str:
     return markdown(["data", "network", *headings, "time of an epoch, GELU to LeakyReLU(0.3)"], rows)
 
 
+def published_likelihoods() -> str:
+    """Put our estimates of log p(x) beside published ones."""
+    table = report.likelihoods(records("published"))
+    rounded = table.map(lambda cell: f"{cell:.2f}" if isinstance(cell, float) else str(cell))
+    return markdown(rounded.columns, rounded.values)
+
+
 def markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Draw a table in Markdown."""
     lines = [list(headings), *map(list, rows)]
@@ -122,6 +129,7 @@ def markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 TABLES = {
     "expected results": expected_results,
     "activation study": activation_study,
+    "published likelihoods": published_likelihoods,
 }
 
 if __name__ == "__main__":
