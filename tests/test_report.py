@@ -132,6 +132,20 @@ def test_runs_that_diverged_are_counted_and_leave_their_pair():
     assert (gelu["difference"], gelu["low"], gelu["high"]) == pytest.approx((-1, -1, -1))
 
 
+def test_a_rate_that_was_given_up_is_left_out_and_its_diverged_trainings_are_counted():
+    records = [record("LeakyReLU(0.3)", seed, 5.0) for seed in range(5)]
+    records += [record("GELU", seed, None if seed < 2 else 1.0) for seed in range(5)]
+    records += [record("GELU", 100, None, validation=400)]
+    records += [record("GELU", seed, 4.0, learning_rate=0.05) for seed in range(5)]
+    row = report.summary(report.results(records)).loc[("digits", "dense", "GELU")]
+    assert (row["learning_rate"], row["loss"], row["seeds"], row["diverged"]) == (0.05, 4.0, 5, 2)
+    # Where trainings diverged at every rate, that of the fewest is shown.
+    records = [entry for entry in records if entry["run"]["seed"] != 0 or entry["run"]["learning_rate"] != 0.05]
+    records += [record("GELU", 0, None, learning_rate=0.05)]
+    row = report.summary(report.results(records)).loc[("digits", "dense", "GELU")]
+    assert (row["learning_rate"], row["loss"], row["seeds"], row["diverged"]) == (0.05, 4.0, 5, 3)
+
+
 def test_fewer_than_five_pairs_have_no_interval():
     records = [record(name, seed, 5.0 + seed**2) for name in ("LeakyReLU(0.3)", "GELU") for seed in range(4)]
     row = report.paired_differences(report.results(records)).loc[("digits", "dense", "GELU")]

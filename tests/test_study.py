@@ -369,6 +369,33 @@ def test_every_cell_is_compared_at_its_own_best_rate():
     ]
 
 
+def test_a_rate_at_which_a_training_diverges_is_given_up_for_the_best_of_the_smaller_ones():
+    arguments = {"rates": (1, 2, 3, 4), "choice_seeds": (100,), "validation": 9, "seeds": (0, 1)}
+    losses = {1: 8.0, 2: 7.0, 3: 5.0, 4: 6.0}
+    records = []
+
+    def finals():
+        return [
+            (r["learning_rate"], r["seed"]) for r in studies.compare([{"activation": "GELU"}], records, **arguments)
+        ][4:]
+
+    def note(rate, seed, loss, **settings):
+        run = {"activation": "GELU", "learning_rate": rate, "seed": seed, **settings}
+        records.append({"run": run, "held_out": loss and {"loss": loss}})
+
+    for rate, loss in losses.items():
+        note(rate, 100, loss, validation=9)
+    assert finals() == [(3, 0), (3, 1)]
+    note(3, 0, 5.0)
+    assert finals() == [(3, 0), (3, 1)]
+    note(3, 1, None)
+    assert finals() == [(3, 0), (2, 0), (3, 1), (2, 1)]
+    note(2, 0, None)
+    assert finals() == [(3, 0), (2, 0), (1, 0), (3, 1), (2, 1), (1, 1)]
+    note(1, 0, None)
+    assert finals() == [(3, 0), (2, 0), (1, 0), (3, 1), (2, 1), (1, 1)]
+
+
 @pytest.mark.parametrize("name", list(studies.STUDIES))
 def test_runs_of_the_studies_are_plain_and_told_apart(name):
     runs, _ = studies.STUDIES[name]

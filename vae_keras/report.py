@@ -1,5 +1,8 @@
 """Tables and a figure drawn from the records of studies: what was chosen, what came out, and how sure we are."""
 
+import json
+from collections import Counter, defaultdict
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -23,12 +26,18 @@ def results(records: list[dict]) -> pd.DataFrame:
 
     The columns are the settings that tell runs of a comparison apart, the held-out losses in nats per image, active
     latents, the share of dead units, the seconds of the training and the least seconds of an epoch: what else the
-    machine does can only add to them. What was measured on held-out images is NaN for a run that diverged.
+    machine does can only add to them. What was measured on held-out images is NaN for a run that diverged. Left out
+    are learning rates that `studies.compare` gave up because trainings diverged; `diverged` counts these trainings.
     """
+    diverged = defaultdict(Counter)
+    for record in records:
+        if not record["run"].get("validation"):
+            diverged[_cell(record["run"])][record["run"]["learning_rate"]] += record["held_out"] is None
     rows = []
     for record in records:
         run = record["run"]
-        if run.get("validation"):
+        by_rate = diverged[_cell(run)]
+        if run.get("validation") or run["learning_rate"] != min(by_rate, key=lambda rate: (by_rate[rate], rate)):
             continue
         settings = {name: run[name] for name in (*CELL, "learning_rate", "epochs", "seed")}
         settings["hidden"] = "-".join(map(str, run.get("hidden", [])))
@@ -38,11 +47,17 @@ def results(records: list[dict]) -> pd.DataFrame:
             {
                 **settings,
                 **{name: held_out.get(name, np.nan) for name in measured},
+                "diverged": by_rate.total(),
                 "seconds": record["seconds"],
                 "seconds_per_epoch": min(record["history"]["seconds"]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _cell(run: dict) -> str:
+    """Name what a comparison compares: the settings without the learning rate and the seed."""
+    return json.dumps({name: run[name] for name in run if name not in ("learning_rate", "seed")}, sort_keys=True)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +66,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     rows = grouped.agg(
         learning_rate=("learning_rate", "first"),
         seeds=("seed", "count"),
-        diverged=("loss", lambda losses: int(losses.isna().sum())),
+        diverged=("diverged", "first"),
         loss=("loss", "mean"),
         deviation=("loss", "std"),
         reconstruction_loss=("reconstruction_loss", "mean"),
