@@ -88,6 +88,16 @@ def test_interval_is_that_of_the_bootstrap_at_the_corrected_level(table):
     assert (row["low"], row["high"]) == report.bootstrap_interval(values, level=1 - 0.05 / 2)
 
 
+def test_interval_of_few_pairs_is_that_of_student(table):
+    few = table[table["seed"] < 5]
+    losses = few.pivot(index="seed", columns="activation", values="loss")
+    values = losses["ELU"] - losses["LeakyReLU(0.3)"]
+    row = report.paired_differences(few).loc[("digits", "dense", "ELU")]
+    # Of Student's t with 4 degrees of freedom 97.5 % lie between -3.4954 and 3.4954.
+    half = 3.4954 * values.std() / np.sqrt(5)
+    assert (row["low"], row["high"]) == pytest.approx((values.mean() - half, values.mean() + half), rel=1e-4)
+
+
 @pytest.mark.parametrize(("number", "level"), [(5, 0.9975), (10, 0.9972), (10, 0.8)])
 def test_interval_holds_the_mean_as_often_as_it_says(number, level):
     """The percentile and BCa intervals of scipy hold it in 92 %, 97 % and 76 % of the cases."""

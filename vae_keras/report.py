@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy import stats
 
 from vae_keras import plots
 
@@ -13,6 +14,8 @@ CELL = ["data", "network", "activation"]
 DATA = {"mnist_5k": "bundled digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 REFERENCE = "LeakyReLU(0.3)"
 LEAST_VALUES = 5
+# Five values have 126 different resamples, too few for the ends of an interval that many comparisons share.
+LEAST_FOR_BOOTSTRAP = 10
 # log p(x) of the test images, by binarisation and number of latents, as their authors print it, and their network.
 PUBLISHED = {
     ("dynamic", 2): (-135.7, "Davidson et al. 2018, table 1", "784-256-128-2 ReLU"),
@@ -81,11 +84,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def paired_differences(table: pd.DataFrame, reference: str = REFERENCE, confidence: float = 0.95) -> pd.DataFrame:
     """Compare every activation with the `reference`, seed by seed: the mean difference of the loss and its interval.
 
-    Less than zero is better than the reference. The interval is a bootstrap over the seeds (`bootstrap_interval`), at a
-    level so high that all comparisons of the table hold together with `confidence` (Bonferroni); NaN for fewer than
-    five pairs. `wins` is the share of seeds on which the activation is better: to diverge is worse than any loss. The
-    mean and the interval leave seeds out on which one of the two diverged; `pairs` says how many are left. Raises
-    `ValueError` for an unknown reference.
+    Less than zero is better than the reference. The interval is a bootstrap over the seeds (`bootstrap_interval`), or
+    that of Student's t for fewer than ten pairs, at a level so high that all comparisons of the table hold together
+    with `confidence` (Bonferroni); NaN for fewer than five pairs. `wins` is the share of seeds on which the activation
+    is better: to diverge is worse than any loss. The mean and the interval leave seeds out on which one of the two
+    diverged; `pairs` says how many are left. Raises `ValueError` for an unknown reference.
     """
     if reference not in set(table["activation"]):
         known = ", ".join(sorted(set(table["activation"])))
@@ -103,7 +106,7 @@ def paired_differences(table: pd.DataFrame, reference: str = REFERENCE, confiden
     rows = []
     for data, network, activation, with_diverged in cells:
         values = with_diverged[np.isfinite(with_diverged)]
-        low, high = bootstrap_interval(values, level) if len(values) >= LEAST_VALUES else (np.nan, np.nan)
+        low, high = _interval(values, level)
         rows.append(
             {
                 "data": data,
@@ -117,6 +120,15 @@ def paired_differences(table: pd.DataFrame, reference: str = REFERENCE, confiden
             }
         )
     return pd.DataFrame(rows).set_index(CELL)
+
+
+def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
+    if len(values) >= LEAST_FOR_BOOTSTRAP:
+        return bootstrap_interval(values, level)
+    if len(values) < LEAST_VALUES:
+        return np.nan, np.nan
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return np.mean(values) - half, np.mean(values) + half
 
 
 def bootstrap_interval(values: np.ndarray, level: float, resamples: int = 20_000, seed: int = 0) -> tuple[float, float]:
