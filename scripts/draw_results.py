@@ -1,18 +1,20 @@
 """Write the tables of the README, and the figure of the activation study, from the records in results/."""
 
 import hashlib
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from vae_keras import report
+from vae_keras.studies import NETWORKS
 from vae_keras.study import read_records
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 FIGURE = ROOT / "figures" / "activation_study.png"
-STUDIES = ("activations",)
+STUDIES = ("activations", "full")
 SHOWN = ["GELU", "LeakyReLU(0.01)", "ReLU", "LeakyReLU(0.3)"]
 
 
@@ -70,7 +72,7 @@ def expected_results() -> str:
     results["seconds"] = seconds.fillna(results["seconds"])
     results["network"] = (results["network"] + " " + results["hidden"]).str.strip()
     cells = dict(list(results.groupby(report.CELL)))
-    shown = [("mnist_5k", network, activation) for network in ("dense", "convolutional") for activation in SHOWN]
+    shown = [("mnist_5k", network, activation) for network in NETWORKS for activation in SHOWN]
     rows = []
     for data, network, activation in [*shown, ("mnist", "dense 512-256-128", "GELU")]:
         runs = cells[data, network, activation]
@@ -94,10 +96,10 @@ def finished(loss: pd.Series) -> str:
 def activation_study() -> str:
     """Compare GELU with two slopes of LeakyReLU: mean differences in nats per image, their intervals, and the cost."""
     to_steep, to_small = differences(), differences("LeakyReLU(0.01)")
-    seconds = epoch_seconds().loc["mnist_5k"]
+    seconds = epoch_seconds().rename(report.DATA, level="data").unstack("activation")
+    cost = seconds["GELU"] / seconds["LeakyReLU(0.3)"]
     rows = []
-    for data, network in to_steep.index.droplevel("activation").unique():
-        place = (data, network)
+    for place in itertools.product(report.DATA.values(), NETWORKS):
         rows.append(
             [
                 *place,
@@ -105,7 +107,7 @@ def activation_study() -> str:
                     "{difference:.1f} ({low:.1f} to {high:.1f})".format(**table.loc[(*place, name)])
                     for table, name in ((to_steep, "GELU"), (to_steep, "LeakyReLU(0.01)"), (to_small, "GELU"))
                 ),
-                f"{seconds[network, 'GELU'] / seconds[network, 'LeakyReLU(0.3)']:.2f}",
+                f"{cost[place]:.2f}" if place in cost else "",
             ]
         )
     headings = ["GELU minus LeakyReLU(0.3)", "LeakyReLU(0.01) minus LeakyReLU(0.3)", "GELU minus LeakyReLU(0.01)"]
