@@ -28,7 +28,7 @@ notebooks: .venv/installed
 	$(BIN)/python scripts/run_notebooks.py
 
 test: .venv/installed
-	$(BIN)/python -m pytest --nbval
+	$(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
 
 lab: .venv/installed
 	$(BIN)/jupyter lab --notebook-dir=notebooks
