@@ -1,6 +1,5 @@
 """Tables and a figure drawn from the records of studies: what was chosen, what came out, and how sure we are."""
 
-import json
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from vae_keras import plots
+from vae_keras import plots, studies
 
 CELL = ["data", "network", "activation"]
 DATA = {"mnist_5k": "bundled digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
@@ -60,7 +59,7 @@ def results(records: list[dict]) -> pd.DataFrame:
 
 def _cell(run: dict) -> str:
     """Name what a comparison compares: the settings without the learning rate and the seed."""
-    return json.dumps({name: run[name] for name in run if name not in ("learning_rate", "seed")}, sort_keys=True)
+    return studies.key({name: run[name] for name in run if name not in ("learning_rate", "seed")})
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,6 +122,7 @@ def paired_differences(table: pd.DataFrame, reference: str = REFERENCE, confiden
 
 
 def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
+    """Bound the mean of the values in the way that their number allows."""
     if len(values) >= LEAST_FOR_BOOTSTRAP:
         return bootstrap_interval(values, level)
     if len(values) < LEAST_VALUES:
