@@ -158,3 +158,35 @@ def test_losses_of_half_precision_are_summed_in_float32():
         kl_by_hand([[0]], [[12]]),
         rtol=1e-5,
     )
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 2.0])
+def test_a_learned_gaussian_is_the_whole_negative_log_likelihood(sigma):
+    expected = -stats.norm.logpdf(IMAGES, RECONSTRUCTION, sigma).sum(axis=(1, 2, 3))
+    found = ops.convert_to_numpy(losses.LearnedGaussian(sigma)(IMAGES, RECONSTRUCTION))
+    assert found.shape == (5,)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_learned_gaussian_begins_as_the_plain_one_with_its_constant():
+    constant = IMAGES[0].size * np.log(np.pi) / 2
+    found = losses.LearnedGaussian()(IMAGES, RECONSTRUCTION)
+    np.testing.assert_allclose(found, losses.gaussian(IMAGES, RECONSTRUCTION) + constant, rtol=1e-5)
+
+
+def test_the_gradient_by_log_sigma_is_that_of_finite_differences():
+    def loss_at(log_sigma):
+        return float(np.mean(losses.LearnedGaussian(np.exp(log_sigma))(IMAGES, RECONSTRUCTION)))
+
+    loss = losses.LearnedGaussian(0.4)
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean(loss(IMAGES, RECONSTRUCTION))
+    start = np.log(0.4)
+    slope = (loss_at(start + 0.01) - loss_at(start - 0.01)) / 0.02
+    assert float(tape.gradient(value, loss.log_sigma.value)) == pytest.approx(slope, rel=1e-3)
+
+
+@pytest.mark.parametrize("sigma", [0, -0.1, float("nan")])
+def test_a_sigma_that_is_not_positive_is_refused(sigma):
+    with pytest.raises(ValueError, match=f"sigma is {sigma}"):
+        losses.LearnedGaussian(sigma)

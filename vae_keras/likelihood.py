@@ -52,7 +52,8 @@ def importance_weighted_bound(
 
     `images` (n, height, width, channels). `log_likelihood(images, reconstruction)` gives log p(x|z), shape (n,), in
     nats; left out, it follows from the VAE's own reconstruction loss: of `losses.bernoulli` it is the negative, of
-    `losses.gaussian` the negative with the constant of sigma^2 = 1/2, log(pi) / 2 per pixel. `progress` shows a bar.
+    `losses.gaussian` the negative with the constant of sigma^2 = 1/2, log(pi) / 2 per pixel, of `LearnedGaussian` the
+    negative. `progress` shows a bar.
 
     Raises `ValueError` for no samples, for grey images under `losses.bernoulli`, whose cross-entropy is no likelihood,
     and for another reconstruction loss without `log_likelihood`.
@@ -108,7 +109,10 @@ def _log_likelihood_of(vae, images):
     if vae.reconstruction_loss is losses.gaussian:
         constant = math.log(math.pi) / 2 * math.prod(images.shape[1:])
         return lambda x, reconstruction: -losses.gaussian(x, reconstruction) - constant
+    if isinstance(vae.reconstruction_loss, losses.LearnedGaussian):
+        return lambda x, reconstruction: -vae.reconstruction_loss(x, reconstruction)
     raise ValueError(
         f"The reconstruction loss is {vae.reconstruction_loss!r}, of which the constant is not known. Expected "
-        "losses.bernoulli or losses.gaussian; for another pass log_likelihood(images, reconstruction)."
+        "losses.bernoulli, losses.gaussian or losses.LearnedGaussian; for another pass "
+        "log_likelihood(images, reconstruction)."
     )
