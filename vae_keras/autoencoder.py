@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from vae_keras import data, losses
+from vae_keras.tied import tied_again
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
@@ -113,7 +114,8 @@ class Autoencoder(keras.Model):
     @classmethod
     def from_config(cls, config):
         parts = ("encoder", "decoder", "reconstruction_loss")
-        return cls(**{**config, **{part: keras.saving.deserialize_keras_object(config[part]) for part in parts}})
+        config = {**config, **{part: keras.saving.deserialize_keras_object(config[part]) for part in parts}}
+        return cls(**{**config, "decoder": tied_again(config["encoder"], config["decoder"])})
 
 
 def images_of(data):

@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers
 
 from vae_keras.sampling import Sampling
+from vae_keras.tied import TiedDense
 
 Activation = str | Callable
 
@@ -58,6 +59,28 @@ def dense_decoder(
     x = layers.Dense(height * width * channels, kernel_initializer=_glorot(seeds))(x)
     x = layers.Reshape(tuple(shape))(x)
     return keras.Model(z, _pixels(x), name="dense_decoder")
+
+
+def tied_decoder(encoder: keras.Model, activation: Activation = "gelu") -> keras.Model:
+    """Build z -> image in [0, 1] from the kernels of a dense encoder, transposed and in reverse order.
+
+    The biases are its own. Of an encoder with z_mean and z_log_var, z_mean's kernel comes first. `activation` as in
+    `dense_encoder`. Raises `ValueError` for an encoder that is not dense.
+    """
+    with_kernel = [layer for layer in encoder.layers if hasattr(layer, "kernel") and layer.name != "z_log_var"]
+    others = [layer for layer in with_kernel if not isinstance(layer, layers.Dense)]
+    if others or not with_kernel:
+        raise ValueError(
+            f"encoder has the layers {[layer.name for layer in others or encoder.layers]}. Expected dense layers "
+            "alone, as networks.dense_encoder makes: only their kernels can be transposed."
+        )
+    z = x = keras.Input((with_kernel[-1].units,), name="z")
+    for source in with_kernel[:0:-1]:
+        x = TiedDense(source)(x)
+        x = activation_layer(activation)(x)
+    x = TiedDense(with_kernel[0])(x)
+    x = layers.Reshape(encoder.input_shape[1:])(x)
+    return keras.Model(z, _pixels(x), name="tied_decoder")
 
 
 def conv_encoder(
