@@ -340,3 +340,90 @@ def test_extreme_variances_do_not_break_training(make_vae, images):
         set_log_var(vae, log_var)
         assert np.isfinite(fit(vae, images)["loss"]).all()
         assert all(np.isfinite(weight).all() for weight in vae.get_weights())
+
+
+@pytest.mark.parametrize("samples", [2, 5])
+def test_the_reconstruction_loss_is_the_mean_over_the_samples_of_each_image(make_vae, images, samples):
+    vae, twin = make_vae(samples=samples, beta=2.0), make_vae()
+    z_mean, z_log_var, _ = (output.numpy() for output in twin.encoder(images))
+    draws = twin.encoder.get_layer("z")(np.repeat(z_mean, samples, axis=0), np.repeat(z_log_var, samples, axis=0))
+    by_draw = []
+    for draw in range(samples):
+        reconstruction_loss, kl_loss = terms_by_hand(images, z_mean, z_log_var, twin.decoder(draws[draw::samples]))
+        by_draw.append(reconstruction_loss)
+    assert np.std(by_draw, axis=0).min() > 1e-3
+    terms = vae.loss_terms(images, training=True)
+    np.testing.assert_allclose(terms["reconstruction_loss"], np.mean(by_draw, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(terms["kl_loss"], kl_loss, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(terms["loss"], np.mean(by_draw, axis=0) + 2 * kl_loss, rtol=1e-5)
+
+
+def gradients_of(vae, images, repeats):
+    """Gradients of the mean loss by the decoder's first kernel, shape (repeats, ...): only the noise differs."""
+    kernel = vae.decoder.trainable_weights[0].value
+
+    @tf.function
+    def gradient():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(vae.loss_terms(images, training=True)["loss"])
+        return tape.gradient(loss, kernel)
+
+    return np.array([gradient().numpy() for _ in range(repeats)], dtype="float64")
+
+
+def test_any_number_of_samples_has_the_same_mean_gradient_and_more_have_less_variance(make_vae, images):
+    repeats = 600
+    gradients = {samples: gradients_of(make_vae(samples=samples), images, repeats) for samples in (1, 4, 16)}
+    means = {samples: values.mean(axis=0) for samples, values in gradients.items()}
+    variances = {samples: values.var(axis=0, ddof=1) for samples, values in gradients.items()}
+    for samples in (4, 16):
+        error = np.sqrt((variances[1] + variances[samples]) / repeats)
+        assert np.abs((means[samples] - means[1]) / error).max() < 4.5
+        assert variances[1].sum() / variances[samples].sum() == pytest.approx(samples, rel=0.25)
+
+
+def test_evaluation_takes_the_samples_too(make_vae, images):
+    def spread(samples):
+        vae = make_vae(samples=samples)
+        return np.std([evaluate(vae, images)["reconstruction_loss"] for _ in range(60)])
+
+    assert 2.5 < spread(1) / spread(16) < 6.5
+
+
+@pytest.mark.parametrize("samples", [0, -1, 1.5, None])
+def test_samples_that_are_no_number_of_draws_are_refused(make_vae, samples):
+    with pytest.raises(ValueError, match=re.escape(f"samples is {samples}")):
+        make_vae(samples=samples)
+
+
+def test_more_samples_need_a_sampling_layer():
+    image = keras.Input(SHAPE)
+    head = layers.Dense(2)(layers.Flatten()(image))
+    encoder, decoder = keras.Model(image, [head, head, head]), networks.dense_decoder(SHAPE, hidden=(8,))
+    VAE(encoder, decoder)
+    with pytest.raises(ValueError, match=r"samples is 3.*no Sampling layer"):
+        VAE(encoder, decoder, samples=3)
+
+
+def test_a_saved_vae_keeps_its_samples(make_vae, images, tmp_path):
+    vae = make_vae(samples=3)
+    fit(vae, images)
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.models.load_model(tmp_path / "vae.keras")
+    assert loaded.samples == 3
+    assert fit(loaded, images, shuffle=False) == fit(vae, images, shuffle=False)
+
+
+def test_a_learned_sigma_is_trained_to_the_root_of_the_mean_squared_error(make_vae, images, tmp_path):
+    vae = make_vae(reconstruction_loss=losses.LearnedGaussian(), optimizer=keras.optimizers.Adam(0.01))
+    assert vae.reconstruction_loss.sigma == pytest.approx(0.5**0.5)
+    assert len(vae.trainable_weights) == 10 + 1
+    fit(vae, images, epochs=200, batch_size=20)
+    set_log_var(vae, -40)
+    root = np.sqrt(np.mean((images - vae.predict(images, verbose=0)) ** 2))
+    assert vae.reconstruction_loss.sigma == pytest.approx(root, rel=0.05)
+    assert root < 0.5
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.models.load_model(tmp_path / "vae.keras")
+    assert loaded.reconstruction_loss.sigma == pytest.approx(vae.reconstruction_loss.sigma, rel=1e-6)
+    assert loaded.trainable_weights[-1] is loaded.reconstruction_loss.log_sigma

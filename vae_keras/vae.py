@@ -9,6 +9,7 @@ from keras import ops
 
 from vae_keras import losses
 from vae_keras.autoencoder import Autoencoder, images_of
+from vae_keras.sampling import Sampling
 
 LARGEST_BETA = float(np.finfo("float32").max)
 
@@ -21,10 +22,13 @@ class VAE(Autoencoder):
     negative evidence lower bound (Kingma and Welling 2014, equation 3) with one sample of z; other values give the
     beta-VAE (Higgins et al. 2017). `beta` may be set at any time, by a callback while `fit` runs too.
 
-    Training and `evaluate` sample z. `call` and `predict` decode z_mean, and so give the same image every time.
+    Training and `evaluate` sample z, and take the mean of the reconstruction loss over `samples` draws of z for each
+    image, 1 by default: more make the gradient less noisy, and each costs a pass through the decoder. `call` and
+    `predict` decode z_mean, and so give the same image every time.
 
     The metrics are `loss`, `reconstruction_loss` and `kl_loss`. Other arguments and errors as in `Autoencoder`; raises
-    `ValueError` for a beta that is negative or not finite.
+    `ValueError` for a beta that is negative or not finite, for no samples, and for more than one where the encoder has
+    no `Sampling` layer to draw them.
     """
 
     encoder_outputs = ("z_mean", "z_log_var", "z")
@@ -35,9 +39,11 @@ class VAE(Autoencoder):
         decoder: keras.Model,
         beta: float = 1.0,
         reconstruction_loss: Callable = losses.bernoulli,
+        samples: int = 1,
         **kwargs,
     ):
         super().__init__(encoder, decoder, reconstruction_loss, **kwargs)
+        self.samples = _checked_samples(samples, encoder)
         # A variable and not a number: a compiled train_step would keep the number that it saw first.
         self._beta = keras.Variable(_checked_beta(beta), trainable=False, dtype="float32", name="beta")
         self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss", dtype="float64")
@@ -73,15 +79,22 @@ class VAE(Autoencoder):
         return self.track(**self.loss_terms(images_of(data), training=False))
 
     def loss_terms(self, images, training: bool) -> dict:
-        """Compute loss, reconstruction_loss and kl_loss for each image, shape (n,), with one sample of z."""
+        """Compute loss, reconstruction_loss and kl_loss for each image, shape (n,)."""
         z_mean, z_log_var, z = self.encoder(images, training=training)
+        if self.samples > 1:
+            images, many_means, many_log_vars = (
+                ops.repeat(values, self.samples, axis=0) for values in (images, z_mean, z_log_var)
+            )
+            z = _sampling(self.encoder)(many_means, many_log_vars)
         reconstruction_loss = self.reconstruction_loss(images, self.decoder(z, training=training))
+        if self.samples > 1:
+            reconstruction_loss = ops.mean(ops.reshape(reconstruction_loss, (-1, self.samples)), axis=1)
         kl_loss = losses.kl_divergence(z_mean, z_log_var)
         loss = reconstruction_loss + self._beta * kl_loss + sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl_loss": kl_loss}
 
     def get_config(self):
-        return {**super().get_config(), "beta": self.beta}
+        return {**super().get_config(), "beta": self.beta, "samples": self.samples}
 
 
 class WarmUp(keras.callbacks.Callback):
@@ -107,6 +120,21 @@ class WarmUp(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.model.beta = self.full_beta
+
+
+def _sampling(encoder: keras.Model) -> Sampling | None:
+    return next((layer for layer in encoder.layers if isinstance(layer, Sampling)), None)
+
+
+def _checked_samples(samples: int, encoder: keras.Model) -> int:
+    if not isinstance(samples, int) or samples < 1:
+        raise ValueError(f"samples is {samples!r}. Expected a whole number of draws of z for each image, 1 or more.")
+    if samples > 1 and _sampling(encoder) is None:
+        raise ValueError(
+            f"samples is {samples}, but the encoder has no Sampling layer to draw more than one z. Give it one, as "
+            "vae_keras.networks does, or leave samples at 1."
+        )
+    return samples
 
 
 def _checked_beta(beta: float) -> float:
