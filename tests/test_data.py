@@ -411,3 +411,27 @@ def test_held_out_images_are_the_last_of_the_training_set():
     for count in (0, -1, 4000):
         with pytest.raises(ValueError, match=f"count is {count}"):
             data.hold_out(images, count)
+
+
+def test_noise_has_its_standard_deviation_and_is_not_cut_off():
+    grey = np.random.default_rng(0).random((200, 8, 8, 1), dtype="float32")
+    noisy = data.add_noise(grey, 0.5, seed=1)
+    assert noisy.dtype == np.float32
+    assert (noisy - grey).std() == pytest.approx(0.5, rel=0.02)
+    assert abs((noisy - grey).mean()) < 0.02
+    assert noisy.min() < -0.5
+    assert noisy.max() > 1.5
+    np.testing.assert_array_equal(data.add_noise(grey, 0.5, seed=1), noisy)
+    assert not np.array_equal(data.add_noise(grey, 0.5, seed=2), noisy)
+    np.testing.assert_array_equal(data.add_noise(grey, 0.0), grey)
+
+
+@pytest.mark.parametrize("stddev", [-0.1, float("nan")])
+def test_noise_that_is_negative_is_refused(stddev):
+    with pytest.raises(ValueError, match=f"stddev is {stddev}"):
+        data.add_noise(np.zeros((1, 8, 8, 1), "float32"), stddev)
+
+
+def test_noise_is_for_images_only():
+    with pytest.raises(ValueError, match="images"):
+        data.add_noise(np.full((1, 8, 8, 1), 255.0, "float32"), 0.1)

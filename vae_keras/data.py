@@ -125,6 +125,18 @@ def binarise(images: np.ndarray, seed: int = 0) -> np.ndarray:
     return _draw_pixels(images, np.random.default_rng(seed))
 
 
+def add_noise(images: np.ndarray, stddev: float, seed: int = 0) -> np.ndarray:
+    """Add normal noise of standard deviation `stddev` to every pixel, in float32; nothing is cut off at 0 and 1.
+
+    The same seed draws the same noise. Raises `ValueError` for a negative `stddev` and anything but images in [0, 1].
+    """
+    check_images(images)
+    if not stddev >= 0:
+        raise ValueError(f"stddev is {stddev}. Expected a standard deviation, 0 or more, in units of a white pixel.")
+    noise = np.random.default_rng(seed).standard_normal(images.shape, dtype="float32")
+    return images + np.float32(stddev) * noise
+
+
 class DynamicBinarisation(keras.utils.PyDataset):
     """Batches of black and white images for `fit`, drawn anew from the grey ones in every epoch, in a new order.
 
