@@ -211,6 +211,39 @@ def test_a_decoder_ends_in_a_sigmoid():
         np.testing.assert_allclose(arrays(decoder, z)[0], expit(arrays(before, z)[0]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("build", [small_dense_decoder, small_conv_decoder])
+def test_a_decoder_with_a_linear_output_gives_what_came_before_the_sigmoid(build):
+    linear, bounded = build(output_activation="linear"), build()
+    linear.set_weights(bounded.get_weights())
+    draw_weights_and_biases(linear)
+    bounded.set_weights(linear.get_weights())
+    z = some_input(linear)
+    values = arrays(linear, z)[0]
+    assert values.min() < 0 or values.max() > 1
+    np.testing.assert_allclose(arrays(bounded, z)[0], expit(values), rtol=1e-4)
+
+
+@pytest.mark.parametrize("build", ENCODERS)
+def test_noise_is_added_in_training_and_not_in_use(build):
+    images = np.full((2000, 8, 8, 1), 0.5, "float32")
+    noisy, clean = build((8, 8, 1), noise=0.3, seed=0), build((8, 8, 1), seed=0)
+    for weight, other in zip(noisy.get_weights(), clean.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+    np.testing.assert_array_equal(noisy(images)[0], clean(images)[0])
+    inside = keras.Model(noisy.input, next(layer for layer in noisy.layers if "noise" in layer.name).output)
+    added = inside(images, training=True).numpy() - images
+    assert added.std() == pytest.approx(0.3, rel=0.02)
+    assert abs(added.mean()) < 0.005
+    assert not np.array_equal(added, inside(images, training=True).numpy() - images)
+
+
+@pytest.mark.parametrize("build", ENCODERS)
+@pytest.mark.parametrize("noise", [-0.1, 1.5, float("nan")])
+def test_noise_that_is_no_standard_deviation_is_refused(build, noise):
+    with pytest.raises(ValueError, match=f"noise is {noise}"):
+        build((8, 8, 1), noise=noise)
+
+
 def test_keras_has_two_leaky_relus_which_agree_where_the_slope_is_given():
     below = np.float32([[-1.0]])
     assert float(keras.layers.LeakyReLU()(below)[0, 0]) == pytest.approx(-0.3)
@@ -328,6 +361,22 @@ def test_units_that_a_rectifier_shuts_are_dead_and_those_of_a_leaky_one_are_not(
         decoder.layers[1].set_weights([kernel, bias])
         dead[name] = networks.dead_units(decoder, z).tolist()
     assert dead == {"ReLU": [False] * 3 + [True] + [False] * 2, "leaky": [False] * 6}
+
+
+def test_a_tied_decoder_has_hidden_units_that_can_be_dead():
+    encoder = networks.dense_encoder((8, 8, 1), hidden=(9, 6), activation="relu", seed=0)
+    decoder = networks.tied_decoder(encoder, activation="relu")
+    decoder.layers[1].bias.assign([-100, 0, 0, 0, 0, 0])
+    z = np.random.default_rng(0).normal(size=(500, 2)).astype("float32")
+    dead = networks.dead_units(decoder, z)
+    assert dead.shape == (15,)
+    assert dead[0]
+    assert not dead[1:].all()
+
+
+def test_a_network_without_hidden_layers_has_no_units_that_could_be_dead():
+    encoder = networks.dense_encoder((8, 8, 1), hidden=())
+    assert networks.dead_units(encoder, np.zeros((3, 8, 8, 1), "float32")).shape == (0,)
 
 
 @pytest.mark.parametrize("build", ENCODERS + DECODERS)

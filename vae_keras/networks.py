@@ -21,20 +21,23 @@ def dense_encoder(
     hidden: Sequence[int] = (512, 256),
     activation: Activation = "gelu",
     variational: bool = True,
+    noise: float = 0.0,
     seed: int | None = None,
 ) -> keras.Model:
     """Build image -> z_mean, z_log_var, z (or -> z alone where `variational` is false) from dense layers.
 
     `shape` is that of one image, (height, width, channels); `hidden` are the widths of the hidden layers in order.
     `activation` is a name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
-    `seed` fixes the initial weights and the sampling noise; without it `keras.utils.set_random_seed` does.
+    `noise` is the standard deviation of normal noise on the images, in training alone: a denoising autoencoder (Vincent
+    et al. 2008). `seed` fixes the initial weights and all noise; without it `keras.utils.set_random_seed` does.
 
-    Raises `ValueError` for an unknown activation, a shape without channels, and sizes that are not positive.
+    Raises `ValueError` for an unknown activation, a shape without channels, sizes that are not positive, and noise
+    outside [0, 1].
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
     seeds = _seeds("encoder", seed)
     images = keras.Input(shape, name="image")
-    x = layers.Flatten()(images)
+    x = layers.Flatten()(_noisy(images, noise, seed))
     for units in hidden:
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
         x = activation_layer(activation)(x)
@@ -46,9 +49,13 @@ def dense_decoder(
     latent_dim: int = 2,
     hidden: Sequence[int] = (256, 512),
     activation: Activation = "gelu",
+    output_activation: Activation = "sigmoid",
     seed: int | None = None,
 ) -> keras.Model:
-    """Build z -> image in [0, 1] from dense layers. Arguments and errors as in `dense_encoder`."""
+    """Build z -> image from dense layers. Arguments and errors as in `dense_encoder`.
+
+    `output_activation` brings the pixels into [0, 1]; "linear" leaves them as they are, for squared errors only.
+    """
     _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
     seeds = _seeds("decoder", seed)
     z = x = keras.Input((latent_dim,), name="z")
@@ -58,14 +65,16 @@ def dense_decoder(
     height, width, channels = shape
     x = layers.Dense(height * width * channels, kernel_initializer=_glorot(seeds))(x)
     x = layers.Reshape(tuple(shape))(x)
-    return keras.Model(z, _pixels(x), name="dense_decoder")
+    return keras.Model(z, _pixels(x, output_activation), name="dense_decoder")
 
 
-def tied_decoder(encoder: keras.Model, activation: Activation = "gelu") -> keras.Model:
-    """Build z -> image in [0, 1] from the kernels of a dense encoder, transposed and in reverse order.
+def tied_decoder(
+    encoder: keras.Model, activation: Activation = "gelu", output_activation: Activation = "sigmoid"
+) -> keras.Model:
+    """Build z -> image from the kernels of a dense encoder, transposed and in reverse order.
 
-    The biases are its own. Of an encoder with z_mean and z_log_var, z_mean's kernel comes first. `activation` as in
-    `dense_encoder`. Raises `ValueError` for an encoder that is not dense.
+    The biases are its own. Of an encoder with z_mean and z_log_var, z_mean's kernel comes first. Other arguments as
+    in `dense_decoder`. Raises `ValueError` for an encoder that is not dense.
     """
     with_kernel = [layer for layer in encoder.layers if hasattr(layer, "kernel") and layer.name != "z_log_var"]
     others = [layer for layer in with_kernel if not isinstance(layer, layers.Dense)]
@@ -80,7 +89,7 @@ def tied_decoder(encoder: keras.Model, activation: Activation = "gelu") -> keras
         x = activation_layer(activation)(x)
     x = TiedDense(with_kernel[0])(x)
     x = layers.Reshape(encoder.input_shape[1:])(x)
-    return keras.Model(z, _pixels(x), name="tied_decoder")
+    return keras.Model(z, _pixels(x, output_activation), name="tied_decoder")
 
 
 def conv_encoder(
@@ -90,6 +99,7 @@ def conv_encoder(
     hidden: Sequence[int] = (128,),
     activation: Activation = "gelu",
     variational: bool = True,
+    noise: float = 0.0,
     seed: int | None = None,
 ) -> keras.Model:
     """Build image -> z_mean, z_log_var, z (or -> z alone) from convolutions that each halve height and width.
@@ -99,7 +109,8 @@ def conv_encoder(
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
     seeds = _seeds("encoder", seed)
-    images = x = keras.Input(shape, name="image")
+    images = keras.Input(shape, name="image")
+    x = _noisy(images, noise, seed)
     for channels in filters:
         x = layers.Conv2D(channels, 3, strides=2, padding="same", kernel_initializer=_glorot(seeds))(x)
         x = activation_layer(activation)(x)
@@ -116,13 +127,14 @@ def conv_decoder(
     filters: Sequence[int] = (32, 16),
     hidden: Sequence[int] = (128,),
     activation: Activation = "gelu",
+    output_activation: Activation = "sigmoid",
     seed: int | None = None,
 ) -> keras.Model:
-    """Build z -> image in [0, 1] from transposed convolutions that each double height and width.
+    """Build z -> image from transposed convolutions that each double height and width.
 
     Mirrors `conv_encoder`: `hidden` dense layers, then one of the size of the smallest feature map, then one 3 x 3
     transposed convolution of stride 2 for each of `filters`, then one to the channels of the image. What the doubling
-    gives too much, for sides that no power of two divides, is cropped. Other arguments as in `dense_encoder`.
+    gives too much, for sides that no power of two divides, is cropped. Other arguments as in `dense_decoder`.
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
     seeds = _seeds("decoder", seed)
@@ -141,7 +153,7 @@ def conv_decoder(
     surplus = (small[0] * factor - height, small[1] * factor - width)
     if any(surplus):
         x = layers.Cropping2D(tuple((extra // 2, extra - extra // 2) for extra in surplus))(x)
-    return keras.Model(z, _pixels(x), name="conv_decoder")
+    return keras.Model(z, _pixels(x, output_activation), name="conv_decoder")
 
 
 def dead_units(network: keras.Model, x: np.ndarray, share: float = 0.01) -> np.ndarray:
@@ -159,7 +171,8 @@ def dead_units(network: keras.Model, x: np.ndarray, share: float = 0.01) -> np.n
     ]
     outputs = [keras.Model(network.inputs, layer.output).predict(x, batch_size=500, verbose=0) for layer in hidden]
     spreads = [output.std(axis=tuple(range(output.ndim - 1))) for output in outputs]
-    return np.concatenate([spread <= share * np.median(spread) for spread in spreads])
+    dead = [spread <= share * np.median(spread) for spread in spreads]
+    return np.concatenate([np.zeros(0, bool), *dead])
 
 
 def activation_layer(activation: Activation) -> keras.layers.Layer:
@@ -208,8 +221,15 @@ def _encoder(images, x, latent_dim, variational, seeds, name) -> keras.Model:
     return keras.Model(images, [z_mean, z_log_var, z], name=name)
 
 
-def _pixels(x):
-    return layers.Activation("sigmoid", dtype="float32", name="pixels")(x)
+def _noisy(images, noise, seed):
+    if not 0 <= noise <= 1:
+        raise ValueError(f"noise is {noise}. Expected a standard deviation from 0 to 1, in units of a white pixel.")
+    # A seed of its own: with noise and without, the weights begin the same.
+    return layers.GaussianNoise(noise, seed=next(_seeds("noise", seed)))(images) if noise else images
+
+
+def _pixels(x, output_activation):
+    return layers.Activation(output_activation, dtype="float32", name="pixels")(x)
 
 
 def _glorot(seeds: Iterator[int | None]) -> keras.initializers.Initializer:

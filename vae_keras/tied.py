@@ -28,8 +28,13 @@ class TiedDense(layers.Layer):
             )
         self.bias = self.add_weight(shape=(inputs,), initializer="zeros", name="bias")
 
+    @property
+    def kernel(self):
+        """The transposed kernel of the source, (units, inputs)."""
+        return ops.transpose(self.source.kernel)
+
     def call(self, x):
-        return ops.matmul(x, ops.transpose(self.source.kernel)) + self.bias
+        return ops.matmul(x, self.kernel) + self.bias
 
     def get_config(self):
         return {**super().get_config(), "source": keras.saving.serialize_keras_object(self.source)}
