@@ -39,7 +39,7 @@ def test_a_record_holds_losses_by_epoch_and_held_out_terms():
     result = training.train_vae(**SETTINGS)
     assert result["status"] == "done"
     assert {name: len(values) for name, values in result["history"].items()} == dict.fromkeys(
-        ("loss", "reconstruction_loss", "kl_loss", "seconds"), 3
+        ("loss", "reconstruction_loss", "kl_loss", "gradient_norm", "largest_gradient_norm", "seconds"), 3
     )
     held_out = result["held_out"]
     assert held_out["loss"] == pytest.approx(held_out["reconstruction_loss"] + held_out["kl_loss"], abs=1e-3)
@@ -75,11 +75,57 @@ def test_the_same_settings_give_the_same_losses_and_another_seed_others():
         {"validation": 20},
         {"batch_size": 8},
         {"ema_momentum": 0.5},
+        {"ema_momentum": None},
+        {"optimizer": "SGD"},
+        {"optimizer": "SGD", "momentum": 0.9},
+        {"clip_norm": 1e-3},
+        {"clip_norm": None, "clip_value": 1e-6},
+        {"reconstruction_loss": "gaussian"},
+        {"reconstruction_loss": "learned gaussian"},
+        {"samples": 3},
+        {"tied": True},
     ],
     ids=str,
 )
 def test_every_setting_changes_the_result(changed):
     assert training.train_vae(**{**SETTINGS, **changed})["held_out"]["loss"] != unchanged_loss()
+
+
+def test_momentum_changes_sgd():
+    plain, with_momentum = (
+        training.train_vae(**SETTINGS, optimizer="SGD", momentum=momentum)["held_out"] for momentum in (0.0, 0.9)
+    )
+    assert plain != with_momentum
+
+
+def test_the_optimizer_is_the_one_that_the_settings_name():
+    sgd = training.make_optimizer("SGD", 0.3, 0.8, None, 2.0, weight_decay=0.1)
+    assert isinstance(sgd, keras.optimizers.SGD)
+    assert (float(sgd.learning_rate), sgd.momentum, sgd.nesterov) == (pytest.approx(0.3), 0.8, False)
+    assert (sgd.clipvalue, sgd.clipnorm, sgd.global_clipnorm, sgd.weight_decay) == (None, None, 2.0, 0.1)
+    adam = training.make_optimizer("Adam", 0.3, 0.0, 0.5, None)
+    assert isinstance(adam, keras.optimizers.Adam)
+    assert (adam.clipvalue, adam.global_clipnorm, adam.use_ema) == (0.5, None, False)
+
+
+def test_held_out_images_are_followed_where_asked():
+    result = training.train_vae(**SETTINGS, follow=True, ema_momentum=None)
+    followed = {name for name in result["history"] if name.startswith("val_")}
+    assert followed == {"val_loss", "val_reconstruction_loss", "val_kl_loss"}
+    assert len(result["history"]["val_loss"]) == 3
+    # The same weights, and other noise.
+    assert result["history"]["val_loss"][-1] == pytest.approx(result["held_out"]["loss"], rel=0.01)
+    assert result["history"]["val_loss"][0] > result["history"]["val_loss"][-1]
+
+
+def test_without_an_average_the_last_weights_are_measured(monkeypatch):
+    seen, measure = [], training.measure
+    monkeypatch.setattr(
+        training, "measure", lambda vae, *rest: seen.append(vae.optimizer.use_ema) or measure(vae, *rest)
+    )
+    training.train_vae(**SETTINGS, ema_momentum=None)
+    training.train_vae(**SETTINGS)
+    assert seen == [False, True]
 
 
 @functools.cache
@@ -178,9 +224,24 @@ def test_a_small_test_set_is_evaluated_many_times(tiny, monkeypatch):
     assert len(seen[0]) == 100
 
 
-@pytest.mark.parametrize("changed", [{"network": "recurrent"}, {"activation": "gellu"}])
-def test_unknown_settings_are_refused(changed):
-    with pytest.raises(ValueError, match=next(iter(changed.values()))):
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"network": "recurrent"}, "network is 'recurrent'"),
+        ({"activation": "gellu"}, "activation is 'gellu'"),
+        ({"optimizer": "sgd"}, "optimizer is 'sgd'"),
+        ({"momentum": 0.9}, "momentum is 0.9, but Adam"),
+        ({"clip_value": 1.0}, "clip_value is 1.0 and clip_norm 100.0.*set the other to None"),
+        ({"clip_value": 0.0, "clip_norm": None}, "clip_value is 0.0"),
+        ({"clip_norm": -1.0}, "clip_norm is -1.0"),
+        ({"reconstruction_loss": "mse"}, "reconstruction_loss is 'mse'"),
+        ({"samples": 0}, "samples is 0"),
+        ({"network": "convolutional", "tied": True}, "Expected dense layers"),
+    ],
+    ids=str,
+)
+def test_unknown_settings_and_those_that_exclude_each_other_are_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
         training.train_vae(**{**SETTINGS, **changed})
 
 

@@ -14,8 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae_keras import data, latent, likelihood, networks
+from vae_keras import data, latent, likelihood, losses, networks
 from vae_keras.data import DynamicBinarisation, Images
+from vae_keras.gradients import GradientNorms, measured
 from vae_keras.vae import VAE, WarmUp
 
 ACTIVATIONS = {
@@ -29,6 +30,11 @@ ACTIVATIONS = {
     "GELU (tanh)": lambda x: keras.activations.gelu(x, approximate=True),
     "tanh": "tanh",
     "sigmoid": "sigmoid",
+}
+RECONSTRUCTION_LOSSES = {
+    "bernoulli": lambda: losses.bernoulli,
+    "gaussian": lambda: losses.gaussian,
+    "learned gaussian": losses.LearnedGaussian,
 }
 # A test set of 1,000 images is evaluated ten times: the noise of the sampling would be seen otherwise.
 EVALUATED_IMAGES = 10_000
@@ -48,7 +54,15 @@ def train_vae(
     warm_up: int | None = None,
     decay: bool = False,
     weight_decay: float | None = None,
-    ema_momentum: float = 0.99,
+    ema_momentum: float | None = 0.99,
+    optimizer: str = "Adam",
+    momentum: float = 0.0,
+    clip_value: float | None = None,
+    clip_norm: float | None = 100.0,
+    reconstruction_loss: str = "bernoulli",
+    samples: int = 1,
+    tied: bool = False,
+    follow: bool = False,
     binarisation: str | None = None,
     validation: int = 0,
     bound_samples: int = 0,
@@ -60,8 +74,13 @@ def train_vae(
     - `data`: a name as for `data.load`; `folders` says where the set of that name lies, if not where Keras puts it.
     - `network`: "dense" or "convolutional"; `hidden`: the widths of the encoder's dense layers, which the decoder has
       in reverse. `activation`: a name in `ACTIVATIONS`. `seed` fixes weights, order and noise.
-    - Adam at `learning_rate`, with `decay` down to a hundredth of it along a cosine; `weight_decay` as in AdamW;
-      evaluated is the moving average of the weights, of `ema_momentum`. `warm_up`: epochs of KL warm-up.
+    - `optimizer`: "Adam", or "SGD" with `momentum`, at `learning_rate`, with `decay` down to a hundredth of it along a
+      cosine; `weight_decay` as in AdamW. Every component of the gradient is clipped at `clip_value`, or the gradient of
+      all weights together at the norm `clip_norm`. Evaluated is the moving average of the weights, of `ema_momentum`;
+      None: the last weights.
+    - `warm_up`: epochs of KL warm-up. `reconstruction_loss`: "bernoulli", "gaussian" or "learned gaussian".
+      `samples`: draws of z for an image. `tied`: the dense decoder uses the encoder's kernels. `follow`: measure the
+      held-out images after each epoch too.
     - `binarisation`: "fixed" or "dynamic", as in Burda et al. 2016; the test images are drawn once in both.
     - `validation`: hold out so many of the training images and measure on them, not on the test set.
     - `bound_samples`: estimate log p(x) of the held-out images by so many samples.
@@ -69,29 +88,38 @@ def train_vae(
       when the result is safe.
 
     The result has `status`, "done" or "diverged" (a loss, a weight or a measure is not finite), `history`, a list by
-    epoch for each loss and for the seconds, `held_out` in nats per image, with the number of active latents and the
-    share of dead units, None where the training diverged, `seconds` of training, `threads`, and `resumed`, the epochs
-    at which a training that was killed went on: another order of the images and other noise follow than without the
-    kill. Raises `ValueError` for unknown settings.
+    epoch for each loss, for the mean and the largest norm of the gradient before it is clipped, and for the seconds,
+    `held_out` in nats per image, with the number of active latents and the share of dead units, None where the
+    training diverged, `seconds` of training, `threads`, and `resumed`, the epochs at which a training that was killed
+    went on: another order of the images and other noise follow than without the kill. Raises `ValueError` for unknown
+    settings and those that exclude each other.
     """
     images = load_images(data, validation=validation, binarisation=binarisation, folders=folders)
     keras.utils.set_random_seed(seed)
-    vae = build(network, images.shape, latent_dim, hidden, activation, seed)
+    vae = build(network, images.shape, latent_dim, hidden, activation, seed, reconstruction_loss, samples, tied)
     steps = epochs * math.ceil(len(images.x_train) / batch_size)
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.01) if decay else learning_rate,
-        weight_decay=weight_decay,
-        use_ema=True,
-        ema_momentum=ema_momentum,
-        global_clipnorm=100.0,
-    )
+    if decay:
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.01)
+    average = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum is not None else {}
     # Twenty batches a call: a fifth less time for these small networks, and the same weights.
-    vae.compile(optimizer, jit_compile=False, steps_per_execution=20)
+    vae.compile(
+        make_optimizer(optimizer, learning_rate, momentum, clip_value, clip_norm, weight_decay=weight_decay, **average),
+        jit_compile=False,
+        steps_per_execution=20,
+    )
     state = State(vae, backup)
     # A state holds the beta of its epoch, of a warm-up perhaps.
     vae.beta = 1.0
-    callbacks = [keras.callbacks.TerminateOnNaN(), state, *([WarmUp(warm_up)] if warm_up else [])]
-    fit = functools.partial(vae.fit, epochs=epochs, initial_epoch=state.epoch, callbacks=callbacks, verbose=0)
+    callbacks = [keras.callbacks.TerminateOnNaN(), GradientNorms(), state, *([WarmUp(warm_up)] if warm_up else [])]
+    fit = functools.partial(
+        vae.fit,
+        epochs=epochs,
+        initial_epoch=state.epoch,
+        callbacks=callbacks,
+        validation_data=images.x_test if follow else None,
+        validation_batch_size=500,
+        verbose=0,
+    )
     if binarisation == "dynamic":
         batches = DynamicBinarisation(images.x_train, batch_size, seed)
         batches.begin_epoch(state.epoch)
@@ -247,11 +275,17 @@ def load_images(name: str, validation: int = 0, binarisation: str | None = None,
 _loaded = functools.lru_cache(maxsize=1)(data.load)
 
 
-def build(network, shape, latent_dim, hidden, activation, seed) -> VAE:
+def build(
+    network, shape, latent_dim, hidden, activation, seed, reconstruction_loss="bernoulli", samples=1, tied=False
+) -> VAE:
     """Build the VAE of a run from the names in its settings."""
     check_activation(activation)
     if network not in ("dense", "convolutional"):
         raise ValueError(f"network is {network!r}. Expected 'dense' or 'convolutional'.")
+    if reconstruction_loss not in RECONSTRUCTION_LOSSES:
+        raise ValueError(
+            f"reconstruction_loss is {reconstruction_loss!r}. Expected one of {', '.join(RECONSTRUCTION_LOSSES)}."
+        )
     make_encoder, make_decoder = {
         "dense": (networks.dense_encoder, networks.dense_decoder),
         "convolutional": (networks.conv_encoder, networks.conv_decoder),
@@ -262,7 +296,29 @@ def build(network, shape, latent_dim, hidden, activation, seed) -> VAE:
         make(shape, **same, **({"hidden": width} if width else {}))
         for make, width in zip((make_encoder, make_decoder), widths)
     )
-    return VAE(encoder, decoder)
+    if tied:
+        decoder = networks.tied_decoder(encoder, ACTIVATIONS[activation])
+    return VAE(encoder, decoder, reconstruction_loss=RECONSTRUCTION_LOSSES[reconstruction_loss](), samples=samples)
+
+
+def make_optimizer(
+    name: str, learning_rate, momentum: float, clip_value: float | None, clip_norm: float | None, **settings
+) -> keras.optimizers.Optimizer:
+    """Make an optimizer that measures its gradients, "Adam" or "SGD", from the names in the settings of a run."""
+    if name not in ("Adam", "SGD"):
+        raise ValueError(f"optimizer is {name!r}. Expected 'Adam' or 'SGD'.")
+    if name == "Adam" and momentum:
+        raise ValueError(f"momentum is {momentum}, but Adam has its own. Leave it out, or take optimizer='SGD'.")
+    if clip_value is not None and clip_norm is not None:
+        raise ValueError(
+            f"clip_value is {clip_value} and clip_norm {clip_norm}. Expected one of them: set the other to None."
+        )
+    for kind, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+        if limit is not None and not limit > 0:
+            raise ValueError(f"{kind} is {limit}. Expected a positive number, or None for no clipping.")
+    settings |= {"momentum": momentum} if name == "SGD" else {}
+    optimizer = measured(getattr(keras.optimizers, name))
+    return optimizer(learning_rate, clipvalue=clip_value, global_clipnorm=clip_norm, **settings)
 
 
 def check_activation(name: str) -> None:
