@@ -119,7 +119,8 @@ def test_every_study_has_a_record_of_each_of_its_runs_and_no_other(path):
     records = read_records(path)
     runs, train = studies.STUDIES[path.stem]
     for record in records:
-        assert record["defaults"] == study.defaults(train, record["run"])
+        # A setting that came later stands at what every run had before it.
+        assert record["defaults"].items() <= study.defaults(train, record["run"]).items()
     assert sorted(studies.key(record["run"]) for record in records) == sorted(map(studies.key, runs(records)))
 
 
