@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vae_keras import report
+from vae_keras import report, studies
 
 
 def record(activation, seed, loss, network="dense", **settings):
@@ -50,6 +50,27 @@ def table():
 def test_runs_on_a_validation_split_are_left_out(table):
     assert len(table) == 30
     assert table["loss"].min() > 50
+
+
+def test_runs_on_a_validation_split_have_a_table_of_their_own():
+    records = [record("GELU", 0, 5.0), record("GELU", 100, 1.0, validation=400, clip_norm=0.5)]
+    (row,) = report.results(records, validation=True).to_dict("records")
+    assert (row["loss"], row["seed"], row["clip_norm"], row["validation"]) == (1.0, 100, 0.5, 400)
+    assert report.results(records)["loss"].tolist() == [5.0]
+
+
+def test_any_setting_can_be_the_one_that_is_compared():
+    records = [
+        record("GELU", seed, 100 + 5 * NOISE[seed] + shift, clipping=name)
+        for seed in range(10)
+        for name, shift in (("value 1", 2.0), ("none", 0.0))
+    ]
+    table = report.results(records)
+    assert report.summary(table, arm="clipping").index.get_level_values("clipping").tolist() == ["none", "value 1"]
+    row = report.paired_differences(table, reference="none", arm="clipping").loc[("digits", "dense", "value 1")]
+    assert (row["difference"], row["wins"]) == (pytest.approx(2.0), 0)
+    with pytest.raises(ValueError, match=r"reference is .value 2.*clippings in the table: none, value 1"):
+        report.paired_differences(table, reference="value 2", arm="clipping")
 
 
 def test_summary_averages_over_the_seeds(table):
@@ -228,3 +249,26 @@ def test_the_network_of_a_published_likelihood_comes_before_our_own():
     ]
     assert table["published"].isna().tolist() == [False] * 6 + [True] * 3
     assert table["log p(x)"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({}, "none"),
+        ({"clip_value": 1.0}, "value 1"),
+        ({"clip_norm": 0.25}, "norm 0.25"),
+        ({"clip_value": 1.0, "momentum": 0.0}, "momentum 0"),
+        ({"clip_value": np.nan, "clip_norm": 10.0}, "norm 10"),
+        ({"optimizer": "Adam", "momentum": 0.0}, "Adam"),
+    ],
+    ids=str,
+)
+def test_arms_of_training_by_sgd_have_names(changed, name):
+    run = {"optimizer": "SGD", "momentum": 0.9, "clip_value": None, "clip_norm": None}
+    assert report.sgd_arm({**run, **changed}) == name
+
+
+def test_no_two_arms_of_training_by_sgd_have_one_name():
+    runs = studies.sgd([])
+    settings = {(run["optimizer"], run["momentum"], run["clip_value"], run["clip_norm"]) for run in runs}
+    assert len({report.sgd_arm(run) for run in runs}) == len(settings) == 23

@@ -23,13 +23,13 @@ PUBLISHED = {
 }
 
 
-def results(records: list[dict]) -> pd.DataFrame:
-    """Put the runs that were measured on the test set into a table, a row each, and leave out the validation runs.
+def results(records: list[dict], validation: bool = False) -> pd.DataFrame:
+    """Put the runs that were measured on the test set into a table, a row each; or those on a validation split.
 
-    The columns are the settings that tell runs of a comparison apart, the held-out losses in nats per image, active
-    latents, the share of dead units, the seconds of the training and the least seconds of an epoch: what else the
-    machine does can only add to them. What was measured on held-out images is NaN for a run that diverged. Left out
-    are learning rates that `studies.compare` gave up because trainings diverged; `diverged` counts these trainings.
+    The columns are the settings of the runs, the held-out losses in nats per image, active latents, the share of dead
+    units, the seconds of the training and the least seconds of an epoch: what else the machine does can only add to
+    them. What was measured on held-out images is NaN for a run that diverged. Left out are learning rates that
+    `studies.compare` gave up because trainings diverged; `diverged` counts these trainings.
     """
     diverged = defaultdict(Counter)
     for record in records:
@@ -39,10 +39,11 @@ def results(records: list[dict]) -> pd.DataFrame:
     for record in records:
         run = record["run"]
         by_rate = diverged[_cell(run)]
-        if run.get("validation") or run["learning_rate"] != min(by_rate, key=lambda rate: (by_rate[rate], rate)):
+        if bool(run.get("validation")) != validation:
             continue
-        settings = {name: run[name] for name in (*CELL, "learning_rate", "epochs", "seed")}
-        settings["hidden"] = "-".join(map(str, run.get("hidden", [])))
+        if not validation and run["learning_rate"] != min(by_rate, key=lambda rate: (by_rate[rate], rate)):
+            continue
+        settings = {**run, "hidden": "-".join(map(str, run.get("hidden", [])))}
         held_out = record["held_out"] or {}
         measured = ("loss", "reconstruction_loss", "kl_loss", "active_latents", "dead_units")
         rows.append(
@@ -62,9 +63,9 @@ def _cell(run: dict) -> str:
     return studies.key({name: run[name] for name in run if name not in ("learning_rate", "seed")})
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Average `results` over the seeds: a row for each data set, network and activation, best loss first."""
-    grouped = table.groupby(CELL)
+def summary(table: pd.DataFrame, arm: str = "activation") -> pd.DataFrame:
+    """Average `results` over the seeds: a row for each data set, network and value of the column `arm`, best first."""
+    grouped = table.groupby(["data", "network", arm])
     rows = grouped.agg(
         learning_rate=("learning_rate", "first"),
         seeds=("seed", "count"),
@@ -80,8 +81,12 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["data", "network", "loss"])
 
 
-def paired_differences(table: pd.DataFrame, reference: str = REFERENCE, confidence: float = 0.95) -> pd.DataFrame:
+def paired_differences(
+    table: pd.DataFrame, reference: str = REFERENCE, confidence: float = 0.95, arm: str = "activation"
+) -> pd.DataFrame:
     """Compare every activation with the `reference`, seed by seed: the mean difference of the loss and its interval.
+
+    Another column of the table than the activation is compared where `arm` names it.
 
     Less than zero is better than the reference. The interval is a bootstrap over the seeds (`bootstrap_interval`), or
     that of Student's t for fewer than ten pairs, at a level so high that all comparisons of the table hold together
@@ -89,28 +94,28 @@ def paired_differences(table: pd.DataFrame, reference: str = REFERENCE, confiden
     is better: to diverge is worse than any loss. The mean and the interval leave seeds out on which one of the two
     diverged; `pairs` says how many are left. Raises `ValueError` for an unknown reference.
     """
-    if reference not in set(table["activation"]):
-        known = ", ".join(sorted(set(table["activation"])))
-        raise ValueError(f"reference is {reference!r}. Expected one of the activations in the table: {known}.")
+    if reference not in set(table[arm]):
+        known = ", ".join(sorted(map(str, set(table[arm]))))
+        raise ValueError(f"reference is {reference!r}. Expected one of the {arm}s in the table: {known}.")
     table = table.assign(loss=table["loss"].fillna(np.inf))
-    losses = table.pivot(index=["data", "network", "seed"], columns="activation", values="loss")
+    losses = table.pivot(index=["data", "network", "seed"], columns=arm, values="loss")
     differences = losses.drop(columns=reference).sub(losses[reference], axis=0)
     cells = [
-        (*place, activation, column.dropna().to_numpy())
+        (*place, name, column.dropna().to_numpy())
         for place in table[["data", "network"]].drop_duplicates().itertuples(index=False)
-        for activation, column in differences.loc[tuple(place)].items()
+        for name, column in differences.loc[tuple(place)].items()
         if column.notna().any()
     ]
     level = 1 - (1 - confidence) / max(1, len(cells))
     rows = []
-    for data, network, activation, with_diverged in cells:
+    for data, network, name, with_diverged in cells:
         values = with_diverged[np.isfinite(with_diverged)]
         low, high = _interval(values, level)
         rows.append(
             {
                 "data": data,
                 "network": network,
-                "activation": activation,
+                arm: name,
                 "difference": values.mean() if len(values) else np.nan,
                 "low": low,
                 "high": high,
@@ -118,7 +123,7 @@ def paired_differences(table: pd.DataFrame, reference: str = REFERENCE, confiden
                 "pairs": len(values),
             }
         )
-    return pd.DataFrame(rows).set_index(CELL)
+    return pd.DataFrame(rows).set_index(["data", "network", arm])
 
 
 def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
@@ -172,6 +177,16 @@ def forest(differences: pd.DataFrame, reference: str = REFERENCE, limits: tuple[
         for network, rows in differences.groupby("network", sort=False)
     }
     return plots.forest(panels, f"held-out loss minus that of {reference},\nnats per image", limits)
+
+
+def sgd_arm(run: dict) -> str:
+    """Name the arm of the study `sgd` to which a run belongs: "value 1", "norm 0.5", "none", "momentum 0.8", "Adam"."""
+    if run["optimizer"] == "Adam":
+        return "Adam"
+    if run["momentum"] != 0.9:
+        return f"momentum {run['momentum']:g}"
+    limits = {"value": run["clip_value"], "norm": run["clip_norm"]}
+    return "".join(f"{kind} {limit:g}" for kind, limit in limits.items() if pd.notna(limit)) or "none"
 
 
 def likelihoods(records: list[dict]) -> pd.DataFrame:
