@@ -55,6 +55,16 @@ FIGURES = {
         lines={"exact": -5.5},
     ),
     "activations": lambda: plots.activations(GRID, {"ReLU": np.maximum(GRID, 0)}, {"ReLU": np.float64(GRID > 0)}),
+    "over_epochs_and_seconds": lambda: plots.over_epochs_and_seconds(
+        {"N = 1": np.array([[3, 2], [5, 4]]), "N = 2": np.array([[3, 1], [3, 1]])},
+        {"N = 1": 2.0, "N = 2": 4.5},
+    ),
+    "arms": lambda: plots.arms(
+        {"0.1": np.array([[9, 5, 4], [9, 7, 6]]), "1": np.ones((2, 3)), "none": np.zeros((2, 3))},
+        {"0.1": (5, 4, 7), "1": (1, 0.5, 1.5), "none": (0, 0, 0)},
+        others=1,
+    ),
+    "gradient_norms": lambda: plots.gradient_norms({"none": [10, 1e3, np.nan], "value 1": [10, 20, 5]}),
     "learning_curves": lambda: plots.learning_curves(
         {"dense": {"gelu": np.array([[3, 2, 1], [5, 4, 3]]), "relu": np.ones((2, 3))}}
     ),
@@ -365,6 +375,45 @@ def test_learning_curves_are_means_over_the_seeds_in_a_band():
 def test_learning_curves_may_begin_later():
     (axis,) = plots.learning_curves({"dense": {"gelu": np.array([[3, 2, 1], [5, 4, 3]])}}, first_epoch=2).axes
     np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[2, 3], [3, 2]])
+
+
+def test_losses_stand_over_epochs_and_over_seconds():
+    epochs, time = FIGURES["over_epochs_and_seconds"]().axes
+    np.testing.assert_array_equal(epochs.lines[0].get_xydata(), [[1, 4], [2, 3]])
+    np.testing.assert_array_equal(time.lines[0].get_xydata(), [[2, 4], [4, 3]])
+    np.testing.assert_array_equal(time.lines[1].get_xydata(), [[4.5, 3], [9, 1]])
+    assert [line.get_label() for line in epochs.lines] == ["N = 1", "N = 2"]
+    assert epochs.lines[1].get_color() == time.lines[1].get_color()
+    assert list(time.lines[2].get_xdata()) == [4, 4]
+    assert epochs.get_ylim() == time.get_ylim()
+    assert "seconds" in time.get_xlabel()
+
+
+def test_arms_have_a_curve_and_an_interval_of_the_same_colour():
+    curves, finals = FIGURES["arms"]().axes
+    np.testing.assert_array_equal(curves.lines[0].get_xydata(), [[2, 6], [3, 5]])
+    np.testing.assert_array_equal([line.get_xydata()[0] for line in finals.lines], [[5, 0], [1, 1], [0, 2]])
+    ends = [collection.get_segments()[0] for collection in finals.collections]
+    np.testing.assert_array_equal(ends[0], [[4, 0], [7, 0]])
+    colours = [to_hex(line.get_color()) for line in curves.lines]
+    assert colours == [to_hex(line.get_color()) for line in finals.lines]
+    assert len(set(colours)) == 3
+    assert colours[2] == to_hex(plots.GREY)
+    assert [text.get_text() for text in finals.get_yticklabels()] == ["0.1", "1", "none"]
+    assert finals.get_ylim()[0] > finals.get_ylim()[1]
+
+
+def test_a_norm_that_is_not_finite_ends_its_line_with_a_cross():
+    (axis,) = FIGURES["gradient_norms"]().axes
+    broken, cross, whole = axis.lines
+    np.testing.assert_array_equal(broken.get_xydata(), [[1, 10], [2, 1000]])
+    np.testing.assert_array_equal(cross.get_xydata(), [[2, 1000]])
+    assert (cross.get_marker(), cross.get_color()) == ("x", broken.get_color())
+    np.testing.assert_array_equal(whole.get_xydata(), [[1, 10], [2, 20], [3, 5]])
+    assert (axis.get_yscale(), axis.get_xscale()) == ("log", "linear")
+    (rates,) = plots.gradient_norms({"none": [10, 20]}, x=[0.01, 0.1], xlabel="learning rate").axes
+    np.testing.assert_array_equal(rates.lines[0].get_xydata(), [[0.01, 10], [0.1, 20]])
+    assert (rates.get_xscale(), rates.get_xlabel()) == ("log", "learning rate")
 
 
 def test_paired_differences_have_a_bar_at_their_mean():

@@ -430,6 +430,80 @@ def learning_curves(
 
 
 @styled
+def over_epochs_and_seconds(losses: Mapping[str, np.ndarray], seconds: Mapping[str, float]) -> Figure:
+    """Draw held-out losses over epochs, and again over the time: arrays (seeds, epochs) by name, means over the seeds.
+
+    `seconds` are those of one epoch. The dotted line is the end of the fastest.
+    """
+    figure, axes = _figure(1, 2, width=10.4, height=3.8, sharey=True)
+    ends = []
+    for number, (name, values) in enumerate(losses.items()):
+        mean = np.mean(values, axis=0)
+        epochs = np.arange(1, len(mean) + 1)
+        axes[0, 0].plot(epochs, mean, color=COLOURS[number], label=name)
+        axes[0, 1].plot(epochs * seconds[name], mean, color=COLOURS[number], label=name)
+        ends.append(len(mean) * seconds[name])
+    axes[0, 0].set(title="at equal epochs", xlabel="epoch", ylabel="held-out loss, nats per image")
+    axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
+    axes[0, 1].axvline(min(ends), color=GREY, ls=":")
+    axes[0, 1].set(title="at equal time", xlabel="seconds of training")
+    axes[0, 0].legend()
+    return figure
+
+
+@styled
+def arms(
+    curves: Mapping[str, np.ndarray], finals: Mapping[str, Sequence[float]], first_epoch: int = 2, others: int = 0
+) -> Figure:
+    """Draw the arms of an experiment: their losses by epoch, and beside it their final losses with intervals.
+
+    `curves` holds arrays (seeds, epochs), of which the mean is drawn; `finals` a value and the two ends of its
+    interval, in nats per image. The colours run from dark to light in the order of the arms; the last `others` are
+    grey.
+    """
+    figure, axes = _figure(1, 2, width=10.4, height=1.4 + max(2.6, 0.3 * len(curves)), width_ratios=(3, 2))
+    colours = [*plt.cm.viridis(np.linspace(0, 0.9, len(curves) - others)), *[GREY] * others]
+    for place, (name, colour) in enumerate(zip(curves, colours)):
+        mean = np.mean(curves[name], axis=0)[first_epoch - 1 :]
+        axes[0, 0].plot(np.arange(first_epoch, first_epoch + len(mean)), mean, color=colour, label=name)
+        value, low, high = finals[name]
+        axes[0, 1].plot(value, place, "o", ms=5, color=colour)
+        axes[0, 1].hlines(place, low, high, color=colour, lw=2)
+    axes[0, 0].set(xlabel="epoch", ylabel="held-out loss, nats per image")
+    axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
+    axes[0, 1].set_yticks(range(len(curves)), list(curves))
+    axes[0, 1].invert_yaxis()
+    axes[0, 1].set(xlabel="final held-out loss, nats per image")
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+@styled
+def gradient_norms(norms: Mapping[str, np.ndarray], x: np.ndarray | None = None, xlabel: str = "step") -> Figure:
+    """Draw norms of gradients (n,) by name on a logarithmic axis, over `x` (n,), or by step.
+
+    What is not finite is left out, and a cross stands at the last value of a line from which something was left out.
+    """
+    figure, axes = _figure(1, 1, width=6.5, height=3.9)
+    axis = axes[0, 0]
+    for (name, values), colour in zip(norms.items(), COLOURS):
+        values = np.asarray(values, float)
+        places = np.arange(1, len(values) + 1) if x is None else np.asarray(x, float)
+        finite = np.isfinite(values)
+        axis.plot(places[finite], values[finite], "-" if x is None else "o-", ms=4, color=colour, label=name)
+        if not finite.all() and finite.any():
+            last = np.flatnonzero(finite)[-1]
+            axis.plot(places[last], values[last], "x", ms=9, mew=2, color=colour)
+    axis.set(xlabel=xlabel, ylabel="norm of the gradient, nats per image\nfor a step of length 1", yscale="log")
+    if x is not None:
+        axis.set_xscale("log")
+        axis.set_xticks(x, [f"{value:g}" for value in x])
+        axis.minorticks_off()
+    axis.legend()
+    return figure
+
+
+@styled
 def paired_differences(
     differences: Mapping[str, Mapping[str, np.ndarray]],
     reference: str,
@@ -492,10 +566,10 @@ def _blank(width: float, height: float) -> Figure:
 
 
 def _figure(
-    rows: int, columns: int, width: float, height: float, images: bool = False, **ratios
+    rows: int, columns: int, width: float, height: float, images: bool = False, sharey: bool = False, **ratios
 ) -> tuple[Figure, np.ndarray]:
     figure = _blank(width, height)
-    axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=ratios)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey, gridspec_kw=ratios)
     if images:
         for axis in axes.flat:
             axis.set(xticks=[], yticks=[])

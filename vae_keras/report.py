@@ -164,8 +164,9 @@ def forest(differences: pd.DataFrame, reference: str = REFERENCE, limits: tuple[
 
     What lies beyond the `limits`, in nats per image, is cut there.
     """
-    best_first = differences.groupby("activation")["difference"].mean().sort_values().index
-    differences = differences.reindex(best_first, level="activation").rename(DATA, level="data")
+    arm = differences.index.names[-1]
+    best_first = differences.groupby(arm)["difference"].mean().sort_values().index
+    differences = differences.reindex(best_first, level=arm).rename(DATA, level="data")
     panels = {
         network: {
             data: {
