@@ -58,6 +58,13 @@ def test_bound_is_exact_for_every_sample_where_the_posterior_is(images, exact, s
     assert bound(principal_components(), images, samples=samples) == pytest.approx(exact, abs=1e-4)
 
 
+def test_a_learned_sigma_brings_its_constants(images, exact):
+    vae = principal_components(reconstruction_loss=losses.LearnedGaussian(VARIANCE**0.5))
+    assert bound(vae, images, samples=3) == pytest.approx(exact, abs=1e-3)
+    vae.reconstruction_loss.log_sigma.assign(0.0)
+    assert np.all(np.abs(bound(vae, images, samples=3) - exact) > 1)
+
+
 def test_elbo_is_log_likelihood_where_the_posterior_is_exact(images, exact):
     draws = np.array([elbo(principal_components(), images, samples=2000, seed=seed) for seed in range(5)])
     error = draws.std(axis=0, ddof=1) / np.sqrt(5)

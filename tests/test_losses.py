@@ -186,6 +186,11 @@ def test_the_gradient_by_log_sigma_is_that_of_finite_differences():
     assert float(tape.gradient(value, loss.log_sigma.value)) == pytest.approx(slope, rel=1e-3)
 
 
+def test_a_learned_gaussian_is_built_again_from_its_configuration():
+    config = losses.LearnedGaussian(0.2).get_config()
+    assert losses.LearnedGaussian.from_config(config).sigma == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize("sigma", [0, -0.1, float("nan")])
 def test_a_sigma_that_is_not_positive_is_refused(sigma):
     with pytest.raises(ValueError, match=f"sigma is {sigma}"):
