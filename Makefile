@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 DATA ?= mnist
 STUDY ?= activations
 # What times the trainings has the machine for itself.
-WORKERS ?= $(if $(filter cost expected,$(STUDY)),1,2)
+WORKERS ?= $(if $(filter cost expected samples tied,$(STUDY)),1,2)
 BIN := .venv/bin
 
 # TensorFlow logs what it did not find, a GPU for instance, at every start.
@@ -20,7 +20,7 @@ help:
 	@echo "make lab                    open the notebooks in JupyterLab"
 	@echo "make full DATA=mnist        run the notebooks on full data, into full/mnist; or fashion_mnist, or a folder"
 	@echo "make study STUDY=full       run a study, or go on with it: activations, cost, full, published,"
-	@echo "                            expected, gelu_paper; WORKERS=2 processes; FOLDERS='--folder mnist=path': where data lie"
+	@echo "                            expected, gelu_paper, sgd, samples, tied; WORKERS=2 processes; FOLDERS='--folder mnist=path': where data lie"
 	@echo "make report                 draw the README's tables and the study's figure from results/"
 	@echo "make lint                   check the style of code and notebooks; make format mends it"
 

@@ -22,6 +22,9 @@ FULL_PARAMETERS = {
     "02_variational_autoencoder": {"EPOCHS": 12, "BATCH_SIZE": 128, "SWEEP_EPOCHS": 3},
     "03_gelu": {"EPOCHS": {"dense": 2, "convolutional": 1}, "BATCH_SIZE": 128},
     "04_likelihood": {"EPOCHS": 5, "BATCH_SIZE": 128},
+    "05_dense_vae": {"EPOCHS": 3, "BATCH_SIZE": 128},
+    "06_pca_and_denoising": {"LINEAR_EPOCHS": 12, "EPOCHS": 4, "BATCH_SIZE": 128},
+    "07_sgd": {"EPOCHS": 4, "BATCH_SIZE": 128},
 }
 
 
