@@ -16,6 +16,18 @@ README = ROOT / "README.md"
 FIGURE = ROOT / "figures" / "activation_study.png"
 STUDIES = ("activations", "full")
 SHOWN = ["GELU", "LeakyReLU(0.01)", "ReLU", "LeakyReLU(0.3)"]
+# The first arm of each study is the one that the others are compared with.
+SGD_ARMS = {
+    "value 1": "SGD, momentum 0.9, clipped by value at 1",
+    "none": "SGD, momentum 0.9, not clipped",
+    "value 0.25": "SGD, momentum 0.9, clipped by value at 0.25",
+    "norm 1": "SGD, momentum 0.9, clipped by norm at 1",
+    "momentum 0": "SGD, no momentum, clipped by value at 1",
+    "momentum 0.99": "SGD, momentum 0.99, clipped by value at 1",
+    "Adam": "Adam, not clipped",
+}
+DRAWS = {1: "1 draw of z for an image", 2: "2 draws", 5: "5 draws", 10: "10 draws"}
+DECODERS = {False: "a decoder with weights of its own", True: "a decoder with tied weights"}
 
 
 def main() -> None:
@@ -121,6 +133,33 @@ def published_likelihoods() -> str:
     return markdown(rounded.columns, rounded.values)
 
 
+def sgd_arms() -> pd.DataFrame:
+    """Put the runs of the study `sgd` into a table, with the name of the arm in the column `arm`."""
+    table = report.results(records("sgd"))
+    return table.assign(arm=[report.sgd_arm(run) for run in table.to_dict("records")])
+
+
+def compared(table: pd.DataFrame, arm: str, names: dict) -> pd.DataFrame:
+    """Compare the arms that `names` describes with the first of them: means over the seeds, and their differences."""
+    summary, differences = report.summary(table, arm), report.paired_differences(table, next(iter(names)), arm=arm)
+    rows = summary.join(differences).droplevel(["data", "network"])
+    return rows.reindex(list(names)).rename(index=names)
+
+
+def choices_of_training() -> str:
+    """Compare optimizers and clipping, numbers of draws, and decoders."""
+    studies = [
+        compared(sgd_arms(), "arm", SGD_ARMS),
+        compared(report.results(records("samples")), "samples", DRAWS),
+        compared(report.results(records("tied")), "tied", DECODERS),
+    ]
+    rows = []
+    for name, row in pd.concat(studies).iterrows():
+        difference = "" if pd.isna(row["difference"]) else "{difference:z.1f} ({low:z.1f} to {high:z.1f})".format(**row)
+        rows.append([name, f"{row['learning_rate']:g}", f"{row['seeds']:.0f}", f"**{row['loss']:.1f}**", difference])
+    return markdown(["training", "learning rate", "seeds", "held-out loss", "minus the first of its kind"], rows)
+
+
 def markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Draw a table in Markdown."""
     lines = [list(headings), *map(list, rows)]
@@ -132,6 +171,7 @@ TABLES = {
     "expected results": expected_results,
     "activation study": activation_study,
     "published likelihoods": published_likelihoods,
+    "choices of training": choices_of_training,
 }
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from PIL import Image
 
-from vae_keras import studies, study
+from vae_keras import report, studies, study
 from vae_keras.study import read_records
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,6 +86,14 @@ def test_numbers_in_the_text_of_the_readme_are_those_of_the_records(drawn):
         100 * (seconds[network, "GELU"] / seconds[network, "LeakyReLU(0.3)"] - 1) for network in studies.NETWORKS
     )
     assert f"{dense:.0f} % of the time of an epoch in the dense network and {convolutional:.0f} % in the" in readme
+    arms = report.summary(drawn.sgd_arms(), "arm")["loss"].droplevel(["data", "network"])
+    gains = arms["none"] - arms[["value 0.1", "value 0.25", "value 0.5", *(arm for arm in arms.index if "norm" in arm)]]
+    assert f"any limit on the norm, are better by {gains.min():.1f} to {gains.max():.1f} nats" in readme
+    assert f"Adam is ahead of every arm of SGD, by {arms.drop('Adam').min() - arms['Adam']:.1f} nats or more" in readme
+    one, *_, ten = drawn.compared(report.results(drawn.records("samples")), "samples", drawn.DRAWS)["seconds_per_epoch"]
+    assert f"An epoch with ten draws takes {ten / one:.1f} times as long" in readme
+    own, tied = drawn.compared(report.results(drawn.records("tied")), "tied", drawn.DECODERS)["seconds_per_epoch"]
+    assert f"take {100 * (1 - tied / own):.0f} % less time for an epoch" in readme
 
 
 def test_a_table_says_how_many_runs_diverged(drawn, monkeypatch):
