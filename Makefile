@@ -4,24 +4,24 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell $(python) -c \
 	'import sys; (3, 11) <= sys.version_info < (3, 14) and print("$(python)")' 2>/dev/null)))
 DATA ?= mnist
-STUDY ?= activations
-# What times the trainings has the machine for itself.
-WORKERS ?= $(if $(filter cost expected samples tied,$(STUDY)),1,2)
+STUDY ?=
 BIN := .venv/bin
 
 # TensorFlow logs what it did not find, a GPU for instance, at every start.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help notebooks test lab full study report lint format clean
+.PHONY: help notebooks test test-seeds notebooks-seeds lab full study readme lint format clean
 
 help:
 	@echo "make notebooks              run every notebook in order on the bundled digits"
 	@echo "make test                   run the unit tests, and check every output of the notebooks"
 	@echo "make lab                    open the notebooks in JupyterLab"
 	@echo "make full DATA=mnist        run the notebooks on full data, into full/mnist; or fashion_mnist, or a folder"
-	@echo "make study STUDY=full       run a study, or go on with it: activations, cost, full, published,"
-	@echo "                            expected, gelu_paper, sgd, samples, tied; WORKERS=2 processes; FOLDERS='--folder mnist=path': where data lie"
-	@echo "make report                 draw the README's tables and the study's figure from results/"
+	@echo "make study STUDY=NAME       run a study, or go on with it; make study alone names them all"
+	@echo "                            WORKERS=2 processes; FOLDERS='--folder mnist=path': where data lie"
+	@echo "make readme                 draw the README's tables and the study's figure from results/"
+	@echo "make test-seeds             run the unit tests under SEEDS=20 other seeds, each in another order"
+	@echo "make notebooks-seeds        check the claims of the notebooks under 8 other seeds"
 	@echo "make lint                   check the style of code and notebooks; make format mends it"
 
 notebooks: .venv/installed
@@ -37,10 +37,10 @@ full: .venv/installed
 	$(BIN)/python scripts/run_notebooks.py --data "$(DATA)" --out "full/$(notdir $(abspath $(DATA)))"
 
 study: .venv/installed
-	$(BIN)/python -m vae_keras.study $(STUDY) --workers $(WORKERS) $(FOLDERS)
+	$(BIN)/python -m vae_keras.studies $(or $(STUDY),--help) $(if $(WORKERS),--workers $(WORKERS)) $(FOLDERS)
 
-report: .venv/installed
-	$(BIN)/python scripts/draw_results.py
+readme: .venv/installed
+	$(BIN)/python scripts/fill_readme.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

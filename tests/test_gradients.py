@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from vae_keras.gradients import GradientNorms, measured
+from vae_keras.gradients import GradientNorms, norm_keeping
 
 LEARNING_RATE = 1e-3
 
@@ -34,7 +34,7 @@ def steps_by_hand(make_vae, images):
 def test_the_norms_of_an_epoch_are_the_mean_and_the_maximum_over_its_steps(make_vae, images, steps_by_hand):
     norms = np.linalg.norm(steps_by_hand, axis=2)
     assert np.ptp(norms[0]) > 0.1 * norms[0].mean()
-    history = fit(make_vae(optimizer=measured(keras.optimizers.SGD)(LEARNING_RATE)), images, [GradientNorms()])
+    history = fit(make_vae(optimizer=norm_keeping(keras.optimizers.SGD)(LEARNING_RATE)), images, [GradientNorms()])
     np.testing.assert_allclose(history["gradient_norm"], norms.mean(axis=1), rtol=1e-3)
     np.testing.assert_allclose(history["largest_gradient_norm"], norms.max(axis=1), rtol=1e-3)
 
@@ -44,7 +44,7 @@ def test_the_norms_are_those_before_clipping_and_the_weights_follow_the_clipped(
     make_vae, images, steps_by_hand, clipping
 ):
     first = steps_by_hand[0, 0]
-    vae = make_vae(optimizer=measured(keras.optimizers.SGD)(LEARNING_RATE, **clipping))
+    vae = make_vae(optimizer=norm_keeping(keras.optimizers.SGD)(LEARNING_RATE, **clipping))
     before = flat_weights(vae)
     history = vae.fit(images[:8], batch_size=8, shuffle=False, callbacks=[GradientNorms()], verbose=0).history
     assert history["gradient_norm"] == pytest.approx([np.linalg.norm(first)], rel=1e-3)
@@ -54,7 +54,10 @@ def test_the_norms_are_those_before_clipping_and_the_weights_follow_the_clipped(
 
 
 def test_measuring_changes_no_weight(make_vae, images):
-    plain, watched = make_vae(optimizer=keras.optimizers.Adam()), make_vae(optimizer=measured(keras.optimizers.Adam)())
+    plain, watched = (
+        make_vae(optimizer=keras.optimizers.Adam()),
+        make_vae(optimizer=norm_keeping(keras.optimizers.Adam)()),
+    )
     fit(plain, images, [])
     fit(watched, images, [GradientNorms()])
     for weight, other in zip(plain.get_weights(), watched.get_weights(), strict=True):
@@ -62,7 +65,7 @@ def test_measuring_changes_no_weight(make_vae, images):
 
 
 def test_a_gradient_that_is_not_finite_is_not_hidden_by_those_after_it(make_vae, images):
-    vae = make_vae(optimizer=measured(keras.optimizers.SGD)(LEARNING_RATE))
+    vae = make_vae(optimizer=norm_keeping(keras.optimizers.SGD)(LEARNING_RATE))
     vae.optimizer.build(vae.trainable_variables)
     zeros = [np.zeros(weight.shape, "float32") for weight in vae.trainable_variables]
     callback = GradientNorms()
@@ -79,5 +82,5 @@ def test_a_gradient_that_is_not_finite_is_not_hidden_by_those_after_it(make_vae,
 
 
 def test_a_plain_optimizer_is_refused(make_vae, images):
-    with pytest.raises(ValueError, match=r"plain SGD.*measured\(keras.optimizers.SGD\)"):
+    with pytest.raises(ValueError, match=r"plain SGD.*norm_keeping\(keras.optimizers.SGD\)"):
         fit(make_vae(), images, [GradientNorms()])

@@ -1,4 +1,7 @@
 import inspect
+import re
+from functools import partial
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -6,10 +9,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from seeding import rng
 
 from vae_keras import plots
 
-generator = np.random.default_rng(0)
+generator = rng()
 IMAGES = generator.random((12, 4, 3, 1))
 Z = generator.normal(size=(300, 2))
 WIDE = Z * (5, 1) + (2, 0)
@@ -28,58 +32,87 @@ DENSITIES = np.stack(
     ]  # Class k lies at (1, -k).
 )
 
-FIGURES = {
-    "image_rows": lambda: plots.image_rows({"input": IMAGES, "output": 1 - IMAGES}, {"output": MARKED}),
-    "image_grid": lambda: plots.image_grid(IMAGES, columns=5, titles=[f"no. {k}" for k in range(12)], marked=MARKED),
-    "latent_scatter": lambda: plots.latent_scatter({"one": Z, "two": WIDE}, LABELS, NAMES),
-    "gaps": lambda: plots.gaps(Z, np.array([[-2, -2], [2, -2], [0, 2]]), WIDE, np.arange(300) < 40),
-    "numbered_points": lambda: plots.numbered_points(Z, Z[:12], IMAGES, MARKED),
-    "symmetry": lambda: plots.symmetry({"one": Z, "two": WIDE}),
-    "crowding": lambda: plots.crowding({"one": Z, "two": WIDE}),
-    "class_map": lambda: plots.class_map(
-        GRID, GRID, DENSITIES, np.array([0.2, 0.4]), np.array([[1, 0.3], [0.3, 1]]), ["0", "1"]
-    ),
-    "training": lambda: plots.training(HISTORY),
-    "ellipses": lambda: plots.ellipses(
-        Z, np.log(np.tile([4.0, 0.25], (300, 1))), Z[:2, None].repeat(5, axis=1), LABELS, [3, 14], IMAGES[:2]
-    ),
-    "kl_term": lambda: plots.kl_term(lambda m, v: (np.exp(v) + m**2 - 1 - v) / 2, lambda m, v: 0 * m),
-    "marginals": lambda: plots.marginals({"one": Z, "two": WIDE}),
-    "decoded_grid": lambda: plots.decoded_grid(IMAGES, np.array([-1, -0.01, 0.5, 1]), np.array([2, 0, -2])),
-    "beta_sweep": lambda: plots.beta_sweep([0.1, 1, 10], [130, 140, 180], [9, 6, 2]),
-    "bounds": lambda: plots.bounds(
-        [1, 10, 100],
-        {"bound": np.array([-9, -7, -6]), "ELBO": np.array([-9, -9, -9])},
-        xlabel="samples",
-        errors={"bound": np.array([0.5, 0.25, 0.125])},
-        lines={"exact": -5.5},
-    ),
-    "activations": lambda: plots.activations(GRID, {"ReLU": np.maximum(GRID, 0)}, {"ReLU": np.float64(GRID > 0)}),
-    "over_epochs_and_seconds": lambda: plots.over_epochs_and_seconds(
-        {"N = 1": np.array([[3, 2], [5, 4]]), "N = 2": np.array([[3, 1], [3, 1]])},
-        {"N = 1": 2.0, "N = 2": 4.5},
-    ),
-    "arms": lambda: plots.arms(
-        {"0.1": np.array([[9, 5, 4], [9, 7, 6]]), "1": np.ones((2, 3)), "none": np.zeros((2, 3))},
-        {"0.1": (5, 4, 7), "1": (1, 0.5, 1.5), "none": (0, 0, 0)},
-        others=1,
-    ),
-    "gradient_norms": lambda: plots.gradient_norms({"none": [10, 1e3, np.nan], "value 1": [10, 20, 5]}),
-    "learning_curves": lambda: plots.learning_curves(
-        {"dense": {"gelu": np.array([[3, 2, 1], [5, 4, 3]]), "relu": np.ones((2, 3))}}
-    ),
-    "paired_differences": lambda: plots.paired_differences(
-        {"dense": {"gelu": np.array([-2, -1]), "tanh": np.array([1, 3])}}, "relu"
-    ),
-    "forest": lambda: plots.forest(
-        {
+ARGUMENTS = {
+    "image_rows": {"rows": {"input": IMAGES, "output": 1 - IMAGES}, "marked": {"output": MARKED}},
+    "image_grid": {"images": IMAGES, "columns": 5, "titles": [f"no. {k}" for k in range(12)], "marked": MARKED},
+    "latent_scatter": {"spaces": {"one": Z, "two": WIDE}, "labels": LABELS, "class_names": NAMES},
+    "gaps": {"z": Z, "region": np.array([[-2, -2], [2, -2], [0, 2]]), "points": WIDE, "empty": np.arange(300) < 40},
+    "numbered_points": {"z": Z, "points": Z[:12], "images": IMAGES, "marked": MARKED},
+    "sides": {"spaces": {"one": Z, "two": WIDE}},
+    "density_map": {"spaces": {"one": Z, "two": WIDE}},
+    "class_map": {
+        "x": GRID,
+        "y": GRID,
+        "densities": DENSITIES,
+        "areas": np.array([0.2, 0.4]),
+        "overlaps": np.array([[1, 0.3], [0.3, 1]]),
+        "class_names": ["0", "1"],
+    },
+    "training": {"history": HISTORY},
+    "ellipses": {
+        "z_mean": Z,
+        "z_log_var": np.log(np.tile([4.0, 0.25], (300, 1))),
+        "z": Z[:2, None].repeat(5, axis=1),
+        "labels": LABELS,
+        "chosen": [3, 14],
+        "images": IMAGES[:2],
+    },
+    "kl_term": {
+        "closed_form": lambda m, v: (np.exp(v) + m**2 - 1 - v) / 2,
+        "monte_carlo": lambda m, v: 0 * m,
+    },
+    "marginals": {"spaces": {"one": Z, "two": WIDE}},
+    "decoded_grid": {"images": IMAGES, "first": np.array([-1, -0.01, 0.5, 1]), "second": np.array([2, 0, -2])},
+    "beta_sweep": {"betas": [0.1, 1, 10], "reconstruction_loss": [130, 140, 180], "kl_loss": [9, 6, 2]},
+    "curves_over": {
+        "x": [1, 10, 100],
+        "curves": {"bound": np.array([-9, -7, -6]), "ELBO": np.array([-9, -9, -9])},
+        "xlabel": "samples",
+        "errors": {"bound": np.array([0.5, 0.25, 0.125])},
+        "lines": {"exact": -5.5},
+    },
+    "activations": {
+        "x": GRID,
+        "values": {"ReLU": np.maximum(GRID, 0)},
+        "derivatives": {"ReLU": np.float64(GRID > 0)},
+    },
+    "over_epochs_and_seconds": {
+        "losses": {"N = 1": np.array([[3, 2], [5, 4]]), "N = 2": np.array([[3, 1], [3, 1]])},
+        "seconds": {"N = 1": 2.0, "N = 2": 4.5},
+    },
+    "arms": {
+        "curves": {"0.1": np.array([[9, 5, 4], [9, 7, 6]]), "1": np.ones((2, 3)), "none": np.zeros((2, 3))},
+        "finals": {"0.1": (5, 4, 7), "1": (1, 0.5, 1.5), "none": (0, 0, 0)},
+        "others": 1,
+    },
+    "gradient_norms": {"norms": {"none": [10, 1e3, np.nan], "value 1": [10, 20, 5]}},
+    "learning_curves": {
+        "curves": {"dense": {"gelu": np.array([[3, 2, 1], [5, 4, 3]]), "relu": np.ones((2, 3))}},
+    },
+    "seed_differences": {
+        "differences": {"dense": {"gelu": np.array([-2, -1]), "tanh": np.array([1, 3])}},
+        "reference": "relu",
+    },
+    "forest": {
+        "panels": {
             "dense": {"digits": {"gelu": (-2, -3, -1), "tanh": (1, 0, 3)}, "fashion": {"tanh": (-1, -2, 5)}},
             "convolutional": {"fashion": {"gelu": (4, 3, 5)}},
         },
-        xlabel="nats less than relu",
-    ),
+        "xlabel": "nats less than relu",
+    },
 }
-SPACES = ("latent_scatter", "gaps", "numbered_points", "crowding", "class_map", "ellipses")
+FIGURES = {name: partial(getattr(plots, name), **arguments) for name, arguments in ARGUMENTS.items()}
+SPACES = ("latent_scatter", "gaps", "numbered_points", "density_map", "class_map", "ellipses")
+
+
+# What each module of the package may import of vae_keras.
+IMPORTS = {
+    "style": set(),
+    "images": {"vae_keras.plots.style"},
+    "spaces": {"vae_keras.plots.style"},
+    "curves": {"vae_keras.plots.style"},
+    "__init__": {f"vae_keras.plots.{module}" for module in ("style", "images", "spaces", "curves")},
+}
 
 
 def framed(axis):
@@ -95,9 +128,20 @@ def limits(axis):
 
 
 def test_every_public_function_is_tested_here():
-    functions = inspect.getmembers(plots, inspect.isfunction)
-    own = {name for name, function in functions if function.__module__ == plots.__name__ and not name.startswith("_")}
-    assert own == set(FIGURES)
+    assert {name for name in plots.__all__ if inspect.isfunction(getattr(plots, name))} == set(FIGURES)
+
+
+def test_imports_point_one_way():
+    folder = Path(plots.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} == set(IMPORTS)
+    for module, allowed in IMPORTS.items():
+        imports = re.findall(r"(?:from|import) (vae_keras[\w.]*|\.[\w.]*)", (folder / f"{module}.py").read_text())
+        assert set(imports) == allowed
+
+
+def test_every_name_that_is_exported_is_there():
+    assert plots.__all__ == sorted(plots.__all__)
+    assert {"COLOURS", "GREY", "MISSING", "STYLE", "styled"} <= set(plots.__all__) <= set(dir(plots))
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -232,9 +276,9 @@ def test_gaps_show_the_points_that_lie_in_gaps():
     np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[-2, -2], [2, -2], [0, 2], [-2, -2]])
 
 
-def test_symmetry_names_the_share_on_each_side():
+def test_sides_name_the_share_of_each():
     z = np.stack([np.linspace(-1, 3, 200), np.linspace(-4, 1, 200)], axis=1)
-    first, second = plots.symmetry({"space": z}).axes
+    first, second = plots.sides({"space": z}).axes
     for axis, left, right in ((first, "25%", "75%"), (second, "80%", "20%")):
         texts = {text.get_ha(): text.get_text() for text in axis.texts}
         assert texts == {"left": left, "right": right}
@@ -245,8 +289,8 @@ def test_symmetry_names_the_share_on_each_side():
             assert bar.get_height() == 0 or to_hex(bar.get_facecolor()) == plots.COLOURS[0 if side > 0 else 1]
 
 
-def test_crowding_is_relative_to_the_mean_of_the_cells_that_are_occupied():
-    spaces = [axis for axis in FIGURES["crowding"]().axes if axis.get_xlabel() == "z1"]
+def test_the_map_of_densities_is_relative_to_the_mean_of_the_cells_that_are_occupied():
+    spaces = [axis for axis in FIGURES["density_map"]().axes if axis.get_xlabel() == "z1"]
     for axis in spaces:
         cells = axis.collections[0]
         assert cells.get_array().mean() == pytest.approx(1)
@@ -271,7 +315,7 @@ def test_a_grid_of_decoded_images_puts_each_in_its_place():
 
 
 def test_a_grid_of_coloured_images_stays_coloured():
-    images = np.random.default_rng(0).random((6, 4, 3, 3))
+    images = rng().random((6, 4, 3, 3))
     (axis,) = plots.decoded_grid(images, np.arange(3), np.arange(2)).axes
     assert axis.images[0].get_array().shape == (8, 9, 3)
     np.testing.assert_array_equal(axis.images[0].get_array()[4:, 3:6], images[4])
@@ -337,8 +381,8 @@ def test_the_sweep_over_beta_draws_both_terms():
     assert [text.get_text().strip() for text in plane.texts] == ["beta 0.1", "beta 1", "beta 10"]
 
 
-def test_bounds_have_bars_of_two_standard_errors_and_level_lines():
-    (axis,) = FIGURES["bounds"]().axes
+def test_curves_have_bars_of_two_standard_errors_and_level_lines():
+    (axis,) = FIGURES["curves_over"]().axes
     bound, elbo = axis.containers
     np.testing.assert_array_equal(bound.lines[0].get_xydata(), [[1, -9], [10, -7], [100, -6]])
     np.testing.assert_array_equal(elbo.lines[0].get_ydata(), [-9, -9, -9])
@@ -416,8 +460,8 @@ def test_a_norm_that_is_not_finite_ends_its_line_with_a_cross():
     assert (rates.get_xscale(), rates.get_xlabel()) == ("log", "learning rate")
 
 
-def test_paired_differences_have_a_bar_at_their_mean():
-    (axis,) = FIGURES["paired_differences"]().axes
+def test_seed_differences_have_a_bar_at_their_mean():
+    (axis,) = FIGURES["seed_differences"]().axes
     points, mean, others, other_mean, zero = axis.lines
     np.testing.assert_array_equal(points.get_xydata(), [[-2, 0], [-1, 0]])
     np.testing.assert_array_equal(mean.get_xdata(), [-1.5, -1.5])
@@ -459,3 +503,240 @@ def test_a_forest_has_an_interval_for_each_row_of_each_series():
     assert [text.get_text() for text in dense.get_yticklabels()] == ["gelu", "tanh"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["digits", "fashion"]
     assert (dense.get_title(), dense.get_xlabel()) == ("dense", "nats less than relu")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["latent_scatter", "sides", "density_map", "marginals"])
+def test_a_space_that_has_collapsed_into_a_point_is_drawn(name, tmp_path):
+    collapsed = {"one": np.zeros((300, 2)), "two": np.ones((300, 2))}
+    figure = getattr(plots, name)(**ARGUMENTS[name] | {"spaces": collapsed})
+    figure.savefig(tmp_path / "figure.png")
+    for axis in figure.axes:
+        if axis.get_xlabel() == "z1" and axis.get_ylabel() == "z2":
+            left, right, low, high = limits(axis)
+            assert right - left == high - low > 0.1
+
+
+def test_sides_hold_a_space_that_lies_on_one_side():
+    z = rng().uniform(5, 6, size=(200, 2)) * (1, -1)
+    for axis, side in zip(plots.sides({"space": z}).axes, (1, -1)):
+        assert sum(bar.get_height() for bar in axis.patches) >= 198
+        assert sorted(text.get_text() for text in axis.texts) == ["0%", "100%"]
+        low, high = axis.get_xlim()
+        assert low < 0 < high
+        assert all(side * (bar.get_x() + bar.get_width() / 2) > 0 for bar in axis.patches if bar.get_height())
+
+
+def test_images_may_be_coloured():
+    images = rng().random((2, 4, 3, 3))
+    for axes in (plots.image_grid(images, columns=2).axes, plots.image_rows({"a": images}).axes):
+        for axis, image in zip(axes, images):
+            np.testing.assert_array_equal(axis.images[0].get_array(), image)
+
+
+def test_images_may_be_one_pixel_high():
+    images = rng().random((2, 1, 3, 1))
+    first, second = plots.image_grid(images, columns=2).axes
+    np.testing.assert_array_equal(first.images[0].get_array(), images[0, ..., 0])
+    np.testing.assert_array_equal(second.images[0].get_array(), images[1, ..., 0])
+    (axis,) = plots.decoded_grid(images, [0, 1], [0]).axes
+    np.testing.assert_array_equal(axis.images[0].get_array(), images.reshape(1, 6))
+
+
+def test_whole_numbers_in_coloured_images_are_not_taken_for_bytes(tmp_path):
+    plots.image_grid(np.ones((1, 4, 3, 3), int), columns=1).savefig(tmp_path / "white.png")
+    assert plt.imread(tmp_path / "white.png").min() == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_map_of_classes_may_hold_one_class_and_turns_long_names(tmp_path):
+    figure = plots.class_map(GRID, GRID, DENSITIES[:1], [0.2], [[1]], ["Trouser"])
+    figure.savefig(tmp_path / "figure.png")
+    _, _, matrix, *_ = figure.axes
+    assert [(text.get_text(), text.get_rotation()) for text in matrix.get_xticklabels()] == [("Trouser", 90)]
+    _, _, matrix, *_ = FIGURES["class_map"]().axes
+    assert [(text.get_text(), text.get_rotation()) for text in matrix.get_xticklabels()] == [("0", 0), ("1", 0)]
+
+
+def test_names_keep_their_colour_whatever_their_order():
+    one, two = np.ones((2, 3)), 2 * np.ones((2, 3))
+    panels = plots.learning_curves({"p": {"a": one, "b": two}, "q": {"b": two, "a": one}}).axes
+    for axis in panels:
+        assert [(line.get_label(), *line.get_ydata()[:1]) for line in axis.lines] == [("a", 1), ("b", 2)]
+        assert [to_hex(line.get_color()) for line in axis.lines] == list(plots.COLOURS[:2])
+    pair = plots.activations([1, 2], {"a": [1, 1], "b": [2, 2]}, {"b": [2, 2], "a": [1, 1]}).axes
+    for axis in pair:
+        assert [line.get_ydata()[0] for line in axis.lines[:2]] == [1, 2]
+
+
+def test_curves_take_lists_and_leave_gaps():
+    (axis,) = plots.curves_over([1, 2], {"a": [3, None]}, "n", errors={"a": [0.5, 1]}).axes
+    (bars,) = axis.containers[0].lines[2]
+    np.testing.assert_array_equal(bars.get_segments()[0][:, 1], [2, 4])
+    np.testing.assert_array_equal(axis.containers[0].lines[0].get_ydata(), [3, np.nan])
+    (axis,) = plots.training({"loss": [3, 2, None, 1]}).axes
+    np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[2, 2], [3, np.nan], [4, 1]])
+
+
+def test_a_forest_leaves_out_what_is_not_a_number():
+    rows = {"few seeds": (1, np.nan, np.nan), "none": (np.nan, np.nan, np.nan), "many": (2, 1, 3)}
+    (axis,) = plots.forest({"dense": {"digits": rows}}, xlabel="nats", limits=(-5, 5)).axes
+    np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[1, 0], [2, 2]])
+    assert [text.get_text() for text in axis.get_yticklabels()] == list(rows)
+
+
+BROKEN = np.where(np.arange(600).reshape(300, 2) == 5, np.nan, Z)
+RUNS = {"a": np.ones((2, 3))}
+ROWS = {"dense": {"digits": {"gelu": (0, -1, 1)}}}
+
+
+def eleven(value):
+    return {f"name {k}": value for k in range(11)}
+
+
+# What is wrong with one argument, and how the message begins to say so.
+ERRORS = [
+    ("image_rows", {"rows": {}}, "rows is {}. Expected a dict, or another mapping, with at least one entry."),
+    ("image_rows", {"rows": IMAGES}, "rows is array("),
+    ("image_rows", {"rows": {"a": IMAGES, "b": IMAGES[:9]}, "marked": None}, "a: 12, b: 9. Expected as many in each"),
+    ("image_rows", {"rows": {"a": IMAGES[..., 0]}}, "rows['a'] has shape (12, 4, 3). Expected (n, height, width,"),
+    ("image_rows", {"rows": {"a": IMAGES[:0]}}, "rows['a'] has shape (0, 4, 3, 1). Expected (n, height"),
+    ("image_rows", {"rows": {"a": IMAGES.repeat(2, axis=3)}}, "(12, 4, 3, 2). Expected 1 channel, grey, or 3"),
+    ("image_rows", {"rows": {"a": 255 * np.ones((1, 2, 2, 1), int)}}, "from 255 to 255. Expected 0 to 1: divide bytes"),
+    ("image_rows", {"rows": {"a": IMAGES - 0.5}}, "Expected 0 to 1"),
+    ("image_rows", {"rows": {"a": IMAGES * np.nan}}, "rows['a'] holds NaN or infinity. Expected finite numbers"),
+    ("image_rows", {"rows": {"a": "pictures"}}, "rows['a'] is array('pictures'"),
+    ("image_rows", {"marked": MARKED}, "marked is array("),
+    ("image_rows", {"marked": {"outputs": MARKED}}, "marked has entries for outputs. Expected some of these: input,"),
+    ("image_rows", {"marked": {"input": MARKED[:3]}}, "marked['input'] has shape (3,). Expected (12,), True or"),
+    ("image_rows", {"marked": {"input": np.arange(12)}}, "marked['input'] is of int64. Expected bool, True or"),
+    ("image_grid", {"images": IMAGES[0]}, "images has shape (4, 3, 1). Expected (n, height, width, channels), a stack"),
+    ("image_grid", {"columns": 0}, "columns is 0. Expected a whole number of 1 or more."),
+    ("image_grid", {"columns": True}, "columns is True. Expected a whole number"),
+    ("image_grid", {"columns": 2.5}, "columns is 2.5. Expected a whole number"),
+    ("image_grid", {"titles": ["a", "b"]}, "titles has shape (2,). Expected (12,), a title for each image."),
+    ("image_grid", {"marked": MARKED[:5]}, "marked has shape (5,). Expected (12,), True or False for each image."),
+    ("decoded_grid", {"images": IMAGES[:11]}, "images has shape (11, 4, 3, 1). Expected (12, height, width,"),
+    ("decoded_grid", {"first": np.ones((2, 2))}, "first has shape (2, 2). Expected (columns,), the values of z1."),
+    ("decoded_grid", {"second": [1, np.inf, 2]}, "second holds NaN or infinity"),
+    ("latent_scatter", {"spaces": {}}, "spaces is {}. Expected"),
+    ("latent_scatter", {"spaces": Z}, "spaces is array("),
+    ("latent_scatter", {"spaces": {"a": np.ones((300, 3))}}, "spaces['a'] has shape (300, 3). Expected (n, 2), a"),
+    ("latent_scatter", {"spaces": {"a": BROKEN}}, "spaces['a'] holds NaN or infinity. Expected finite numbers; has"),
+    ("latent_scatter", {"labels": LABELS[:5]}, "labels has shape (5,). Expected (300,), the class of each point of"),
+    ("latent_scatter", {"spaces": {"a": Z, "b": Z[:9]}}, "labels has shape (300,). Expected (9,), the class of each"),
+    ("latent_scatter", {"labels": LABELS + 1}, "labels holds 10. Expected whole numbers, 0 or more and below 10, the"),
+    ("latent_scatter", {"labels": LABELS - 1}, "labels holds -1. Expected whole numbers"),
+    ("latent_scatter", {"labels": LABELS / 2}, "labels holds 0.5. Expected whole numbers"),
+    ("latent_scatter", {"labels": [[1, 2], [3]]}, "labels is [[1, 2], [3]]. Expected numbers of shape (300,)"),
+    ("latent_scatter", {"class_names": NAMES[:4]}, "labels holds 4. Expected whole numbers, 0 or more and below 4"),
+    ("latent_scatter", {"class_names": None}, "class_names has shape (). Expected (classes,), a name for each class."),
+    ("latent_scatter", {"enlarged": "three"}, "enlarged is 'three'. Expected the name of one of the spaces: one, two."),
+    ("gaps", {"z": BROKEN}, "z holds NaN or infinity"),
+    ("gaps", {"region": [-2, 2]}, "region has shape (2,). Expected (n, 2), a point"),
+    ("gaps", {"points": Z[:, :1]}, "points has shape (300, 1). Expected (n, 2)"),
+    ("gaps", {"empty": np.arange(40)}, "empty has shape (40,). Expected (300,), True or False for each of points."),
+    ("gaps", {"empty": np.arange(300)}, "empty is of int64. Expected bool, True or False for each of points."),
+    ("numbered_points", {"z": Z.T}, "z has shape (2, 300). Expected (n, 2)"),
+    ("numbered_points", {"points": BROKEN[:12]}, "points holds NaN or infinity"),
+    ("numbered_points", {"images": IMAGES[:5]}, "images has shape (5, 4, 3, 1). Expected (12, height, width,"),
+    ("numbered_points", {"marked": MARKED[:5]}, "marked has shape (5,). Expected (12,), True or False"),
+    ("numbered_points", {"columns": 0}, "columns is 0. Expected a whole number of 1 or more."),
+    ("sides", {"spaces": {"a": Z[:, 0]}}, "spaces['a'] has shape (300,). Expected (n, 2)"),
+    ("density_map", {"spaces": {"a": BROKEN}}, "spaces['a'] holds NaN or infinity"),
+    ("marginals", {"spaces": {}}, "spaces is {}. Expected"),
+    ("class_map", {"x": GRID[::-1]}, "Expected two or more evenly rising values, as of np.linspace."),
+    ("class_map", {"y": GRID**3}, "y is array("),
+    ("class_map", {"x": [1.0]}, "x is array([1.]). Expected two or more"),
+    ("class_map", {"x": GRID[1:]}, "densities has shape (2, 60, 60). Expected (k, 60, 59), the classes, the rows y"),
+    ("class_map", {"densities": DENSITIES / 2}, "densities sum to 0.5, 0.5, times the area of a cell. Expected 1 for"),
+    ("class_map", {"areas": [0.1, 0.2, 0.3]}, "areas has shape (3,). Expected (2,), the share of each class."),
+    ("class_map", {"overlaps": [1, 0.3]}, "overlaps has shape (2,). Expected (2, 2), the share of each two classes."),
+    ("class_map", {"class_names": NAMES}, "class_names has shape (10,). Expected (2,), a name for each class."),
+    ("ellipses", {"z_mean": BROKEN}, "z_mean holds NaN or infinity"),
+    ("ellipses", {"z_log_var": Z[:5]}, "z_log_var has shape (5, 2). Expected (300, 2), as z_mean."),
+    ("ellipses", {"z": Z[:2]}, "z has shape (2, 2). Expected (2, m, 2), samples for each of chosen."),
+    ("ellipses", {"labels": LABELS[:5]}, "labels has shape (5,). Expected (300,), the class of each row of z_mean."),
+    ("ellipses", {"labels": LABELS - 1}, "labels holds -1. Expected whole numbers, 0 or more, the class"),
+    ("ellipses", {"chosen": [3, 300]}, "chosen holds 300. Expected whole numbers, 0 or more and below 300, places in"),
+    ("ellipses", {"chosen": []}, "chosen has shape (0,). Expected (k,), places in z_mean."),
+    ("ellipses", {"chosen": [3, 14, 15]}, "z has shape (2, 5, 2). Expected (3, m, 2)"),
+    ("ellipses", {"images": IMAGES}, "images has shape (12, 4, 3, 1). Expected (2, height, width, channels), one for"),
+    ("training", {"history": {}}, "history is {}. Expected"),
+    ("training", {"history": {"mae": [1]}}, "history has entries for mae. Expected loss among them, as has"),
+    ("training", {"history": {"loss": [1, 2], "kl_loss": [1, 2]}}, "Expected loss, reconstruction_loss, kl_loss among"),
+    ("training", {"history": {"loss": [1, 2], "val_loss": [1]}}, "history['val_loss'] has shape (1,). Expected (2,),"),
+    ("training", {"history": {"loss": 3}}, "history['loss'] has shape (). Expected (epochs,)"),
+    ("training", {"first_epoch": 5}, "first_epoch is 5. Expected a whole number from 1 to 4, the number of epochs."),
+    ("training", {"first_epoch": 0}, "first_epoch is 0. Expected a whole number from 1"),
+    ("kl_term", {"closed_form": 3}, "closed_form is 3. Expected a function of z_mean and z_log_var."),
+    ("kl_term", {"monte_carlo": lambda m, v: 0}, "What monte_carlo returns has shape (). Expected (16,), nats for"),
+    ("kl_term", {"closed_form": lambda m, v: m / 0 * 0}, "What closed_form returns holds NaN or infinity"),
+    ("beta_sweep", {"betas": [0, 1, 10]}, "betas holds 0. Expected numbers above 0."),
+    ("beta_sweep", {"reconstruction_loss": [1]}, "reconstruction_loss has shape (1,). Expected (3,), a value for"),
+    ("beta_sweep", {"kl_loss": [1, 2]}, "kl_loss has shape (2,). Expected (3,)"),
+    ("curves_over", {"x": [-1, 1, 2]}, "x holds -1. Expected numbers above 0."),
+    ("curves_over", {"x": [1, 2]}, "curves['bound'] has shape (3,). Expected (2,), a value for each x."),
+    ("curves_over", {"curves": {}}, "curves is {}. Expected"),
+    ("curves_over", {"curves": eleven([1, 2, 3])}, "curves has 11 names. Expected 10 at most, a colour for each"),
+    ("curves_over", {"errors": {"limit": [1, 2, 3]}}, "errors has entries for limit. Expected some of these: bound,"),
+    ("curves_over", {"errors": {"bound": [1, 2]}}, "errors['bound'] has shape (2,). Expected (3,), a standard error"),
+    ("curves_over", {"errors": {"bound": [1, -2, 3]}}, "errors['bound'] holds -2. Expected standard errors of 0 or"),
+    ("curves_over", {"lines": {"exact": [1, 2]}}, "lines['exact'] has shape (2,). Expected (), one number."),
+    ("curves_over", {"lines": {"exact": np.nan}}, "lines['exact'] holds NaN or infinity"),
+    ("activations", {"x": GRID[:9]}, "values['ReLU'] has shape (60,). Expected (9,), a value for each x."),
+    ("activations", {"values": eleven(GRID)}, "values has 11 names. Expected 10 at most"),
+    ("activations", {"derivatives": {"GELU": GRID}}, "derivatives has entries for GELU. Expected all of these: ReLU."),
+    ("activations", {"derivatives": {"ReLU": GRID[:9]}}, "derivatives['ReLU'] has shape (9,). Expected (60,)"),
+    ("learning_curves", {"curves": {}}, "curves is {}. Expected"),
+    ("learning_curves", {"curves": {"dense": {}}}, "curves['dense'] is {}. Expected"),
+    ("learning_curves", {"curves": {"dense": {"a": [1, 2]}}}, "curves['dense']['a'] has shape (2,). Expected (seeds,"),
+    ("learning_curves", {"curves": {"dense": {"a": [[1, 2], [3]]}}}, "curves['dense']['a'] is [[1, 2], [3]]."),
+    ("learning_curves", {"curves": {"dense": eleven([[1, 2]])}}, "curves['dense'] has 11 names. Expected 10"),
+    ("learning_curves", {"curves": {"p": RUNS, "q": {"b": [[1, 2]]}}}, "curves['q'] has entries for b. Expected all"),
+    ("learning_curves", {"first_epoch": 4}, "first_epoch is 4. Expected a whole number from 1 to 3, the number of"),
+    ("over_epochs_and_seconds", {"seconds": {"N = 1": 2}}, "seconds has entries for N = 1. Expected all of these: N"),
+    ("over_epochs_and_seconds", {"seconds": [2, 4]}, "seconds is [2, 4]. Expected a dict, or another mapping, with"),
+    ("over_epochs_and_seconds", {"seconds": {"N = 1": 2, "N = 2": 0}}, "seconds['N = 2'] holds 0. Expected numbers"),
+    ("over_epochs_and_seconds", {"losses": {"a": [1, 2]}}, "losses['a'] has shape (2,). Expected (seeds, epochs), a"),
+    ("over_epochs_and_seconds", {"losses": eleven([[1]])}, "losses has 11 names. Expected 10 at most"),
+    ("arms", {"curves": {}}, "curves is {}. Expected"),
+    ("arms", {"curves": {"a": [1, 2]}}, "curves['a'] has shape (2,). Expected (seeds, epochs)"),
+    ("arms", {"finals": {"1": (1, 0, 2)}}, "finals has entries for 1. Expected all of these: 0.1, 1, none."),
+    ("arms", {"curves": RUNS, "finals": {"a": (1, 2)}}, "finals['a'] has shape (2,). Expected (3,), a value and the"),
+    ("arms", {"curves": RUNS, "finals": {"a": (1, 2, 0)}}, "finals['a'] is 1, 2, 0. Expected a value and the lower"),
+    ("arms", {"curves": RUNS, "finals": {"a": (0, 1, 2)}}, "finals['a'] is 0, 1, 2. Expected a value and the lower"),
+    ("arms", {"curves": RUNS, "finals": {"a": (3, 1, 2)}}, "finals['a'] is 3, 1, 2. Expected a value and the lower"),
+    ("arms", {"curves": RUNS, "finals": {"a": (1, np.nan, 2)}}, "finals['a'] holds NaN or infinity"),
+    ("arms", {"others": 4}, "others is 4. Expected a whole number from 0 to 3, the number of arms."),
+    ("arms", {"first_epoch": 4}, "first_epoch is 4. Expected a whole number from 1 to 3, the number of epochs."),
+    ("gradient_norms", {"norms": {}}, "norms is {}. Expected"),
+    ("gradient_norms", {"norms": eleven([1])}, "norms has 11 names. Expected 10 at most"),
+    ("gradient_norms", {"norms": {"a": [[1, 2]]}}, "norms['a'] has shape (1, 2). Expected (n,), a norm for each step."),
+    ("gradient_norms", {"norms": {"a": [1, -2, np.nan]}}, "norms['a'] holds -2. Expected norms, which are 0 or more."),
+    ("gradient_norms", {"x": [1, 2]}, "norms['none'] has shape (3,). Expected (2,), a norm for each x."),
+    ("gradient_norms", {"x": [0, 1, 2]}, "x holds 0. Expected numbers above 0."),
+    ("seed_differences", {"differences": {}}, "differences is {}. Expected"),
+    ("seed_differences", {"differences": {"dense": {}}}, "differences['dense'] is {}. Expected"),
+    ("seed_differences", {"differences": {"dense": {"a": [1, np.nan]}}}, "differences['dense']['a'] holds NaN or"),
+    ("forest", {"panels": {}}, "panels is {}. Expected"),
+    ("forest", {"panels": {"dense": {}}}, "panels['dense'] is {}. Expected"),
+    ("forest", {"panels": {"dense": {"digits": {}}}}, "panels['dense']['digits'] is {}. Expected"),
+    ("forest", {"panels": {"dense": {"digits": {"gelu": 1}}}}, "panels['dense']['digits']['gelu'] has shape ()."),
+    ("forest", {"panels": {"dense": {"digits": {"gelu": (0, 1, -1)}}}}, "panels['dense']['digits']['gelu'] is 0, 1,"),
+    ("forest", {"panels": {"dense": {"digits": {"gelu": (0, -np.inf, 1)}}}}, "['gelu'] is 0, -inf, 1. Expected a"),
+    ("forest", {"panels": {"dense": eleven({"gelu": (0, -1, 1)})}}, "has 11 names. Expected 10 at most"),
+    ("forest", {"panels": ROWS, "limits": (5, -5)}, "limits are 5 and -5. Expected the lower one first."),
+    ("forest", {"panels": ROWS, "limits": (5,)}, "limits has shape (1,). Expected (2,), a lower and an upper limit."),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong", "message"), ERRORS, ids=[f"{name}-{text}" for name, _, text in ERRORS])
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_bad_input_is_refused_with_its_name_and_what_was_expected(name, wrong, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        getattr(plots, name)(**ARGUMENTS[name] | wrong)
+
+
+def test_an_error_is_tested_for_each_function():
+    assert {name for name, *_ in ERRORS} == set(FIGURES)

@@ -10,8 +10,9 @@ import yaml
 from packaging.requirements import Requirement
 from PIL import Image
 
-from vae_keras import report, studies, study
-from vae_keras.study import read_records
+from vae_keras import studies
+from vae_keras.studies import recipes
+from vae_keras.studies.records import key, read_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,67 +56,62 @@ def test_constraints_hold_names_and_versions_only():
 @pytest.fixture
 def drawn(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    return importlib.import_module("draw_results")
+    return importlib.import_module("fill_readme")
 
 
 def test_tables_of_the_readme_are_those_of_the_records(drawn, monkeypatch):
     readme = (ROOT / "README.md").read_text()
     assert drawn.filled(readme) == readme
-    records = drawn.records
+    read = studies.read
 
-    def altered(study):
+    def altered(study, folder):
         return [
             {**record, "held_out": {**record["held_out"], "loss": record["held_out"]["loss"] + 9}}
             if record["run"]["activation"] == "GELU" and record["held_out"]
             else record
-            for record in records(study)
+            for record in read(study, folder)
         ]
 
     tables = {name: table() for name, table in drawn.TABLES.items()}
-    monkeypatch.setattr(drawn, "records", altered)
+    monkeypatch.setattr(studies, "read", altered)
     for name, table in drawn.TABLES.items():
         assert table() != tables[name], name
 
 
 def test_numbers_in_the_text_of_the_readme_are_those_of_the_records(drawn):
     readme = " ".join((ROOT / "README.md").read_text().split())
-    gains = -drawn.differences()["difference"].xs("GELU", level="activation")
+    gains = -drawn.differences()["difference"].xs("GELU", level="arm")
     assert f"by {gains.min():.1f} to {gains.max():.1f} nats per image" in readme
     seconds = drawn.epoch_seconds()["mnist_5k"]
     dense, convolutional = (
-        100 * (seconds[network, "GELU"] / seconds[network, "LeakyReLU(0.3)"] - 1) for network in studies.NETWORKS
+        100 * (seconds[network, "GELU"] / seconds[network, "LeakyReLU(0.3)"] - 1) for network in drawn.NETWORKS
     )
     assert f"{dense:.0f} % of the time of an epoch in the dense network and {convolutional:.0f} % in the" in readme
-    arms = report.summary(drawn.sgd_arms(), "arm")["loss"].droplevel(["data", "network"])
+    arms = studies.summary(drawn.results("sgd", studies.sgd_arm))["loss"].droplevel(["data", "network"])
     gains = arms["none"] - arms[["value 0.1", "value 0.25", "value 0.5", *(arm for arm in arms.index if "norm" in arm)]]
     assert f"any limit on the norm, are better by {gains.min():.1f} to {gains.max():.1f} nats" in readme
     assert f"Adam is ahead of every arm of SGD, by {arms.drop('Adam').min() - arms['Adam']:.1f} nats or more" in readme
-    one, *_, ten = drawn.compared(report.results(drawn.records("samples")), "samples", drawn.DRAWS)["seconds_per_epoch"]
+    one, *_, ten = drawn.compared(drawn.results("samples", "samples"), drawn.DRAWS)["seconds_per_epoch"]
     assert f"An epoch with ten draws takes {ten / one:.1f} times as long" in readme
-    own, tied = drawn.compared(report.results(drawn.records("tied")), "tied", drawn.DECODERS)["seconds_per_epoch"]
+    own, tied = drawn.compared(drawn.results("tied", "tied"), drawn.DECODERS)["seconds_per_epoch"]
     assert f"take {100 * (1 - tied / own):.0f} % less time for an epoch" in readme
 
 
 def test_a_table_says_how_many_runs_diverged(drawn, monkeypatch):
-    records = drawn.records
+    read = studies.read
     dense = {"network": "dense", "activation": "GELU", "data": "mnist_5k"}
 
-    def diverged(study):
+    def diverged(study, folder):
         return [
             {**record, "held_out": None}
             if dense.items() <= record["run"].items() and record["run"]["seed"] < 3
             else record
-            for record in records(study)
+            for record in read(study, folder)
         ]
 
     assert "| bundled digits | dense | GELU | 0.002 | 30 | 10 |" in drawn.expected_results()
-    monkeypatch.setattr(drawn, "records", diverged)
+    monkeypatch.setattr(studies, "read", diverged)
     assert "| bundled digits | dense | GELU | 0.002 | 30 | 7 of 10 |" in drawn.expected_results()
-
-
-def test_a_study_that_was_not_run_is_named(drawn):
-    with pytest.raises(FileNotFoundError, match="make study STUDY=unheard"):
-        drawn.records("unheard")
 
 
 def test_figure_of_the_study_is_that_of_the_records(drawn):
@@ -124,16 +120,19 @@ def test_figure_of_the_study_is_that_of_the_records(drawn):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.jsonl")), ids=lambda path: path.name)
 def test_every_study_has_a_record_of_each_of_its_runs_and_no_other(path):
-    records = read_records(path)
-    runs, train = studies.STUDIES[path.stem]
+    records = read_file(path)
+    study = studies.STUDIES[path.stem]
+    parts = {recipes.train_vae: recipes.VAE_PARTS, recipes.train_deep_autoencoder: recipes.DEEP_PARTS}[study.train]
     for record in records:
+        recipes.check_settings(record["run"], parts)
         # A setting that came later stands at what every run had before it.
-        assert record["defaults"].items() <= study.defaults(train, record["run"]).items()
-    assert sorted(studies.key(record["run"]) for record in records) == sorted(map(studies.key, runs(records)))
+        assert record["defaults"].items() <= recipes.defaults(record["run"], parts).items()
+    # So a study that is started again finds nothing left to do.
+    assert sorted(key(record["run"]) for record in records) == sorted(map(key, study.runs(records)))
 
 
 def test_trainings_that_are_timed_had_the_machine_for_themselves(drawn):
-    for record in drawn.records("cost") + drawn.records("expected"):
+    for record in [*studies.read("cost", drawn.RESULTS), *studies.read("expected", drawn.RESULTS)]:
         assert record["threads"] == record["machine"]["cores"]
 
 

@@ -14,7 +14,7 @@ if keras.backend.backend() != "tensorflow":
         stacklevel=2,
     )
 
-from vae_keras import data, latent, likelihood, losses, networks, plots
+from vae_keras import activity, data, judge, latent, likelihood, losses, networks, plots
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.claims import claim
 from vae_keras.sampling import Sampling
@@ -25,8 +25,10 @@ __all__ = [
     "Autoencoder",
     "Sampling",
     "WarmUp",
+    "activity",
     "claim",
     "data",
+    "judge",
     "latent",
     "likelihood",
     "losses",

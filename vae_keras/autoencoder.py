@@ -1,29 +1,44 @@
 """Autoencoder: an encoder and a decoder that are trained together to give back what they were given."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from vae_keras import data, losses
-from vae_keras.tied import tied_again
+from vae_keras import losses
+from vae_keras.data import check_source, images_of
+from vae_keras.tied import retie
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
 class Autoencoder(keras.Model):
     """Train an encoder (image -> z) and a decoder (z -> image) on the reconstruction loss.
 
-    `encoder` and `decoder` are functional models; `reconstruction_loss(images, reconstruction)` gives nats per image,
-    shape (n,): `losses.bernoulli` (the default) or `losses.gaussian`. What weight penalties and `add_loss` put into the
-    two networks is added to the loss. `fit` takes arrays, `(x, y)` pairs, of which the labels are left aside, `tf.data`
-    and `PyDataset`.
+    The metrics `loss` and `reconstruction_loss`, and `val_` of both, are means over all images, in nats per image. What
+    weight penalties and `add_loss` put into the two networks is added to the loss. `fit` takes arrays, `(x, y)` pairs,
+    of which the labels are left aside, `tf.data` and `PyDataset`.
 
-    The metrics `loss` and `reconstruction_loss`, and `val_` of both, are means over all images, in nats per image.
+    Args:
+        encoder: Functional model, images (n, height, width, channels) -> z (n, latent_dim).
+        decoder: Functional model, z -> images of the same shape, in [0, 1].
+        reconstruction_loss: `reconstruction_loss(images, reconstruction)` gives nats per image, shape (n,):
+            `losses.bernoulli`, the default, `losses.gaussian`, or a function or layer of your own.
+        **kwargs: What `keras.Model` takes, such as `name`.
 
-    Raises `ValueError` for networks that do not fit together and, before training, for a loss or metrics in `compile`
-    and for anything but images (n, height, width, channels) in [0, 1]; of `tf.data` and `PyDataset` the first
-    batch is looked at.
+    Raises:
+        ValueError: For networks that do not fit together, and for a reconstruction loss that cannot be called. `fit`
+            and `evaluate` raise it, before they begin, for a loss or metrics in `compile` and for anything but images
+            in [0, 1]; of `tf.data` and `PyDataset` the first batch is looked at.
+        RuntimeError: On another backend than TensorFlow.
+
+    Example:
+        >>> encoder = networks.dense_encoder((28, 28, 1), latent_dim=2, variational=False)
+        >>> autoencoder = Autoencoder(encoder, networks.dense_decoder((28, 28, 1), latent_dim=2))
+        >>> autoencoder.compile(keras.optimizers.Adam(1e-3))
+        >>> autoencoder.fit(images.x_train, epochs=10, validation_data=images.x_test)
+        >>> z = autoencoder.encoder.predict(images.x_test)
     """
 
     encoder_outputs = ("z",)
@@ -42,6 +57,11 @@ class Autoencoder(keras.Model):
                 "Set KERAS_BACKEND=tensorflow before keras is imported."
             )
         _check_networks(encoder, decoder, self.encoder_outputs)
+        if not callable(reconstruction_loss):
+            raise ValueError(
+                f"reconstruction_loss is {reconstruction_loss!r}. Expected losses.bernoulli, losses.gaussian, or a "
+                "function (images, reconstruction) -> nats per image, shape (n,)."
+            )
         self.encoder = encoder
         self.decoder = decoder
         self.reconstruction_loss = reconstruction_loss
@@ -51,59 +71,113 @@ class Autoencoder(keras.Model):
         self.built = True
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The trackers of the loss and its terms, which Keras resets before every epoch."""
         return [self.loss_tracker, self.reconstruction_loss_tracker]
 
-    def call(self, images, training=None):
-        """Reconstruct images."""
+    def call(self, images: Any, training: bool | None = None) -> Any:
+        """Reconstruct images, (n, height, width, channels)."""
         return self.decoder(self.encoder(images, training=training), training=training)
 
-    def train_step(self, data):
+    def loss_terms(self, images: Any, training: bool) -> dict:
+        """Compute the loss and its terms.
+
+        Args:
+            images: A batch, (n, height, width, channels), in [0, 1].
+            training: Whether dropout, noise and batch normalisation behave as in training.
+
+        Returns:
+            `loss` and `reconstruction_loss`, each of shape (n,), in nats per image.
+        """
+        reconstruction_loss = self.reconstruction_loss(images, self(images, training=training))
+        return {"loss": reconstruction_loss + sum(self.losses), "reconstruction_loss": reconstruction_loss}
+
+    def train_step(self, data: Any) -> dict:
+        """Take one step down the gradient of the mean loss of a batch, and return the means of the epoch so far."""
         images = images_of(data)
         with tf.GradientTape() as tape:
-            reconstruction_loss = self.reconstruction_loss(images, self(images, training=True))
-            loss = reconstruction_loss + sum(self.losses)
-            mean_loss = self.optimizer.scale_loss(ops.mean(loss))
-        gradients = tape.gradient(mean_loss, self.trainable_weights)
+            terms = self.loss_terms(images, training=True)
+            # The optimizer adds up the gradients of all replicas, of which each sees its share of the batch.
+            mean_loss = ops.mean(terms["loss"]) / tf.distribute.get_strategy().num_replicas_in_sync
+            scaled_loss = self.optimizer.scale_loss(mean_loss)
+        gradients = tape.gradient(scaled_loss, self.trainable_weights)
         self.optimizer.apply(gradients, self.trainable_weights)
-        return self.track(loss=loss, reconstruction_loss=reconstruction_loss)
+        return self.track(**terms)
 
-    def test_step(self, data):
-        images = images_of(data)
-        reconstruction_loss = self.reconstruction_loss(images, self(images, training=False))
-        return self.track(loss=reconstruction_loss + sum(self.losses), reconstruction_loss=reconstruction_loss)
+    def test_step(self, data: Any) -> dict:
+        """Measure a batch, and return the means so far."""
+        return self.track(**self.loss_terms(images_of(data), training=False))
 
-    def track(self, **values) -> dict:
-        """Add values of shape (n,) to the trackers of the same names, and return all means so far."""
+    def track(self, **values: Any) -> dict:
+        """Add values to the trackers of the same names.
+
+        Args:
+            **values: For each tracker in `metrics` values of shape (n,).
+
+        Returns:
+            The means of all that was added since the last reset.
+        """
         for tracker in self.metrics:
             tracker.update_state(values[tracker.name])
         return self.get_metrics_result()
 
-    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
-        """Train as Keras does, after a look at the data."""
+    def fit(
+        self, x: Any = None, y: Any = None, *args, validation_data: Any = None, **kwargs
+    ) -> keras.callbacks.History:
+        """Train as `keras.Model.fit` does, after a look at the data.
+
+        Args:
+            x: Images as an array, `tf.data`, a `PyDataset` or a generator.
+            y: Labels, which play no part, or None.
+            *args: As for `keras.Model.fit`.
+            validation_data: Images, `(images, labels)`, or a source as for `x`.
+            **kwargs: As for `keras.Model.fit`; weights of classes or images are refused.
+
+        Returns:
+            The history of the losses by epoch, in nats per image.
+
+        Raises:
+            ValueError: For data that do not fit, for weights, and for a loss or metrics in `compile`.
+        """
         if self.loss is not None:
             raise ValueError(
                 f"compile got loss={self.loss!r}, but {type(self).__name__} has its loss built in. Leave it out there, "
                 "and pass reconstruction_loss to the constructor."
             )
-        # Keras has no public name for them.
-        if self._compile_metrics is not None:
+        compiled = self.get_compile_config() or {}
+        if compiled.get("metrics") or compiled.get("weighted_metrics"):
             raise ValueError(
                 f"compile got metrics, but those of {type(self).__name__} are built in: "
                 f"{', '.join(tracker.name for tracker in self.metrics)}. Leave them out there, and measure what else "
                 "you want on the result of predict."
             )
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("class_weight is given, but classes play no part here. Leave it out.")
         check_source(x, y, kwargs.get("sample_weight"))
         if validation_data is not None:
             check_source(*keras.utils.unpack_x_y_sample_weight(validation_data), name="validation_data")
         return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """Measure the loss and its terms as Keras does, after a look at the data."""
+    def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
+        """Measure the loss and its terms as `keras.Model.evaluate` does, after a look at the data.
+
+        Args:
+            x: Images as an array, `tf.data`, a `PyDataset` or a generator.
+            y: Labels, which play no part, or None.
+            *args: As for `keras.Model.evaluate`.
+            **kwargs: As for `keras.Model.evaluate`; weights of images are refused.
+
+        Returns:
+            The means over all images, in nats per image; with `return_dict=True` by name.
+
+        Raises:
+            ValueError: For data that do not fit.
+        """
         check_source(x, y, kwargs.get("sample_weight"))
         return super().evaluate(x, y, *args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
+        """Name what the model is made of, so that it can be saved."""
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
@@ -112,37 +186,11 @@ class Autoencoder(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "Autoencoder":
+        """Make the model of which `get_config` gave the configuration."""
         parts = ("encoder", "decoder", "reconstruction_loss")
         config = {**config, **{part: keras.saving.deserialize_keras_object(config[part]) for part in parts}}
-        return cls(**{**config, "decoder": tied_again(config["encoder"], config["decoder"])})
-
-
-def images_of(data):
-    """Take the images out of what `fit` hands to a step: images, (images,) or (images, labels)."""
-    images, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    if sample_weight is not None:
-        raise ValueError("sample_weight is given, but every image counts the same here. Leave it out.")
-    return images
-
-
-def check_source(x, y=None, sample_weight=None, name: str = "x") -> None:
-    """Raise `ValueError` unless `x` holds images as `data.check_images` wants them, `y` as many labels, and no weights.
-
-    Arrays are checked whole, `tf.data` and `PyDataset` by their first batch, generators not at all.
-    """
-    if isinstance(x, tf.data.Dataset):
-        batch = next(iter(x.take(1)), None)
-        if batch is None:
-            raise ValueError(f"{name} is an empty tf.data.Dataset. Expected at least one batch of images.")
-    elif isinstance(x, keras.utils.PyDataset):
-        batch = x[0]
-    elif hasattr(x, "__next__"):
-        return
-    else:
-        batch = (x, y, sample_weight)
-    _, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    data.check_images(ops.convert_to_numpy(images_of(batch)), labels, name=name)
+        return cls(**{**config, "decoder": retie(config["encoder"], config["decoder"])})
 
 
 def _check_networks(encoder, decoder, encoder_outputs) -> None:

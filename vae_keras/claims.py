@@ -4,17 +4,30 @@
 def claim(
     sentence: str, value: float, *, above: float | None = None, below: float | None = None, strict: bool = True
 ) -> None:
-    """Print a sentence and its bound where `value` keeps to it, and raise where it does not.
+    """Print a sentence and its bound where the value keeps to it, and raise where it does not.
 
-    What is printed is the same on every machine; the value itself is not shown. Bounds are strict, and stand in the
-    unit of the value. NaN keeps to none. Raises `AssertionError`, with the number, where the claim does not hold; with
-    `strict=False` it prints that instead, for data that the claim was not made about. Raises `ValueError` where no
-    bound is given.
+    What is printed is the same on every machine; the value itself is not shown.
+
+    Args:
+        sentence: What is claimed of the value, with its unit.
+        value: What was measured. NaN keeps to no bound.
+        above: A strict lower bound, in the unit of the value.
+        below: A strict upper bound.
+        strict: Whether to raise where the claim does not hold. False, for data that it was not made about, prints that
+            instead, with the value.
+
+    Raises:
+        AssertionError: Where the claim does not hold, with the value.
+        ValueError: Where no bound is given, and for a value that is not one number.
     """
     limits = {"above": above, "below": below}
     bounds = [f"{side} {limit:g}" for side, limit in limits.items() if limit is not None]
     if not bounds:
         raise ValueError(f"The claim {sentence!r} has no bound. Expected above=..., below=... or both.")
+    try:
+        value = float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The claim {sentence!r} is about {value!r}. Expected one number.") from error
     statement = f"{sentence}: {' and '.join(bounds)}"
     if (above is None or value > above) and (below is None or value < below):
         print(f"{statement}.")

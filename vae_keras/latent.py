@@ -1,35 +1,59 @@
-"""Measures of a two-dimensional latent space: gaps, symmetry, crowding, classes; and active units in any dimension.
+"""Measures of a two-dimensional latent space: gaps, symmetry, crowding, classes.
 
 All take latents z of shape (n, 2) as arrays and know nothing of the network that made them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.spatial import ConvexHull, Delaunay, cKDTree
 from scipy.stats import gaussian_kde
-from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline
+
+# A cloud that is flatter than this counts as a line: its covariance cannot be inverted any more.
+FLATTEST = 1e-12
 
 
 def occupied_region(z: np.ndarray, coverage: float = 0.95) -> ConvexHull:
     """Outline the region that the images occupy: the convex hull of the most central points.
 
-    Of the points in `z`, the share `coverage` with the smallest Mahalanobis distance from the mean counts, so that a
-    few stray points do not make the region. `.volume` of the result is its area. Raises `ValueError` for latents that
-    are not (n, 2) and finite, and for a coverage outside (0, 1].
+    Args:
+        z: Latents, (n, 2).
+        coverage: The share of the points that counts, those with the smallest Mahalanobis distance from the mean, so
+            that a few stray points do not make the region.
+
+    Returns:
+        The hull; its `.volume` is the area.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, that fill no area, and for a coverage outside (0, 1].
     """
-    z = _plane(z)
-    if not 0 < coverage <= 1:
-        raise ValueError(f"coverage is {coverage}. Expected a share above 0 and up to 1.")
+    z = _cloud(z)
+    _check_number("coverage", coverage, above=0, up_to=1)
     offsets = z - z.mean(axis=0)
     distances = np.einsum("ni,ij,nj->n", offsets, np.linalg.inv(np.cov(z.T)), offsets)
-    return ConvexHull(z[distances <= np.quantile(distances, coverage)])
+    return ConvexHull(_cloud(z[distances <= np.quantile(distances, coverage)], name="the most central part of z"))
 
 
 def draw_points(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95) -> np.ndarray:
-    """Draw `count` points evenly from the occupied region, shape (count, 2)."""
+    """Draw points evenly from the occupied region.
+
+    Args:
+        z: Latents, (n, 2).
+        count: How many points to draw.
+        seed: The same seed draws the same points.
+        coverage: The share of the latents that makes the region, as for `occupied_region`.
+
+    Returns:
+        Points, (count, 2), in float32.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, that fill no area, for no points, and for a coverage
+            outside (0, 1].
+    """
+    _check_count("count", count)
     region = occupied_region(z, coverage)
     corners = region.points[region.vertices]
     triangles = corners[Delaunay(corners).simplices]
@@ -44,12 +68,26 @@ def draw_points(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95
 
 
 def in_gap(points: np.ndarray, z: np.ndarray, coverage: float = 0.95, neighbours: float = 4.0) -> np.ndarray:
-    """Say for each of `points` whether it lies in a gap: no image near it, shape (m,), bool.
+    """Say for each point whether it lies in a gap: no image near it.
 
     Near means within the radius that would hold `neighbours` images on average, were the images spread evenly over the
     occupied region. So the measure depends neither on the scale of the space nor, in expectation, on the number of
     images. Evenly spread images leave a share of exp(-neighbours) empty, 1.8 % for the default of 4.
+
+    Args:
+        points: Places in the latent space, (m, 2).
+        z: Latents of the images, (n, 2).
+        coverage: The share of the latents that makes the region, as for `occupied_region`.
+        neighbours: The number of images that sets the radius, above 0.
+
+    Returns:
+        True where no image is near, (m,).
+
+    Raises:
+        ValueError: For points or latents that are not (n, 2) and finite, latents that fill no area, a coverage outside
+            (0, 1], and neighbours that are not above 0.
     """
+    _check_number("neighbours", neighbours, above=0)
     region = occupied_region(z, coverage)
     radius = np.sqrt(neighbours * region.volume / (np.pi * coverage * len(z)))
     distances, _ = cKDTree(_plane(z)).query(_plane(points, name="points"))
@@ -59,15 +97,44 @@ def in_gap(points: np.ndarray, z: np.ndarray, coverage: float = 0.95, neighbours
 def gap_share(
     z: np.ndarray, seed: int = 0, count: int = 20_000, coverage: float = 0.95, neighbours: float = 4.0
 ) -> float:
-    """Measure the share of the occupied region that lies in gaps, from `count` points drawn evenly from it."""
+    """Measure the share of the occupied region that lies in gaps, from points drawn evenly from it.
+
+    Args:
+        z: Latents, (n, 2).
+        seed: The same seed draws the same points.
+        count: How many points to draw.
+        coverage: The share of the latents that makes the region, as for `occupied_region`.
+        neighbours: The number of images that sets how near is near, as for `in_gap`.
+
+    Returns:
+        A share from 0 to 1.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, that fill no area, for no points, a coverage outside
+            (0, 1], and neighbours that are not above 0.
+    """
     return float(in_gap(draw_points(z, count, seed, coverage), z, coverage, neighbours).mean())
 
 
 def largest_gaps(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95) -> np.ndarray:
-    """Find the centres of the largest empty discs in the occupied region, largest first, shape (count, 2).
+    """Find the centres of the largest empty discs in the occupied region.
 
     Each is the point farthest from any image, among 20,000 drawn evenly, that lies in none of the discs before it.
+
+    Args:
+        z: Latents, (n, 2).
+        count: How many centres to find.
+        seed: The same seed finds the same centres.
+        coverage: The share of the latents that makes the region, as for `occupied_region`.
+
+    Returns:
+        Centres, (count, 2), that of the largest disc first.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, that fill no area, for no centres, and for a coverage
+            outside (0, 1].
     """
+    _check_count("count", count)
     points = draw_points(z, 20_000, seed, coverage)
     radii, _ = cKDTree(_plane(z)).query(points)
     centres = []
@@ -78,61 +145,18 @@ def largest_gaps(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.9
     return np.array(centres)
 
 
-@dataclass(frozen=True)
-class Judge:
-    """Say which images are not of any known class: those of which a classifier is less sure than of real images.
-
-    `accuracy` is the classifier's on held-out images, `rejected` the share of those that it does not recognise.
-    """
-
-    classifier: Pipeline
-    threshold: float
-    accuracy: float
-    rejected: float
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """True where an image is not recognised, shape (n,)."""
-        return self.confidence(images) < self.threshold
-
-    def confidence(self, images: np.ndarray) -> np.ndarray:
-        """The probability that the classifier gives to its best class, shape (n,)."""
-        return self.classifier.predict_proba(images.reshape(len(images), -1)).max(axis=1)
-
-    def classes(self, images: np.ndarray) -> np.ndarray:
-        """The class that the classifier finds most probable, shape (n,)."""
-        return self.classifier.predict(images.reshape(len(images), -1))
-
-
-def train_judge(
-    classifier: Pipeline,
-    x_train: np.ndarray,
-    y_train: np.ndarray,
-    x_test: np.ndarray,
-    y_test: np.ndarray,
-    rejected: float = 0.05,
-) -> Judge:
-    """Train a scikit-learn classifier on real images, and set its threshold so that it rejects few real ones.
-
-    The threshold is the quantile `rejected` of its confidence in training images, each judged by a copy that was
-    trained without them (five folds). Accuracy and the rejected share are then measured on the test images.
-    """
-    flat_train, flat_test = x_train.reshape(len(x_train), -1), x_test.reshape(len(x_test), -1)
-    held_out = cross_val_predict(classifier, flat_train, y_train, cv=5, method="predict_proba")
-    threshold = float(np.quantile(held_out.max(axis=1), rejected))
-    probabilities = classifier.fit(flat_train, y_train).predict_proba(flat_test)
-    return Judge(
-        classifier=classifier,
-        threshold=threshold,
-        accuracy=float((classifier.classes_[probabilities.argmax(axis=1)] == y_test).mean()),
-        rejected=float((probabilities.max(axis=1) < threshold).mean()),
-    )
-
-
 def symmetry(z: np.ndarray) -> dict[str, np.ndarray | float]:
     """Measure how evenly the latents lie around the origin.
 
-    Returns `share_positive` (the share of points above 0, for each axis), `mean` and `spread` (standard deviation) for
-    each axis, and `offset`, the distance of the mean from the origin. N(0, 1) has 0.5, 0, 1 and 0.
+    Args:
+        z: Latents, (n, 2).
+
+    Returns:
+        `share_positive` (the share of points above 0, for each axis), `mean` and `spread` (standard deviation) for each
+        axis, and `offset`, the distance of the mean from the origin. N(0, 1) has 0.5, 0, 1 and 0.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite.
     """
     z = _plane(z)
     mean = z.mean(axis=0)
@@ -147,9 +171,18 @@ def symmetry(z: np.ndarray) -> dict[str, np.ndarray | float]:
 def crowding(z: np.ndarray, coverage: float = 0.95, area_share: float = 0.01) -> float:
     """Measure how many times denser the latents are at the origin than on average over the occupied region.
 
-    The origin is a disc around (0, 0) of `area_share` of the region's area. Evenly spread latents have 1; for
-    N(0, 1) it is 3.1 with the defaults.
+    Args:
+        z: Latents, (n, 2).
+        coverage: The share of the latents that makes the region, as for `occupied_region`.
+        area_share: The origin is a disc around (0, 0) of this share of the region's area.
+
+    Returns:
+        1 for evenly spread latents; 3.1 for N(0, 1) with the defaults.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, that fill no area, and for shares outside (0, 1].
     """
+    _check_number("area_share", area_share, above=0, up_to=1)
     region = occupied_region(z, coverage)
     radius = np.sqrt(area_share * region.volume / np.pi)
     share = (np.linalg.norm(z, axis=1) <= radius).mean()
@@ -157,57 +190,105 @@ def crowding(z: np.ndarray, coverage: float = 0.95, area_share: float = 0.01) ->
 
 
 def class_densities(z: np.ndarray, labels: np.ndarray, size: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Estimate the density of each class on one grid of `size` x `size` points, by Gaussian kernels (Scott's rule).
+    """Estimate the density of each class on one grid, by Gaussian kernels (Scott's rule).
 
-    Returns the grid's two axes, shape (size,), and the densities, shape (k, size, size), rows along the second latent;
-    each class sums to 1 times the area of a cell. Classes are those of `np.unique(labels)`.
+    Args:
+        z: Latents, (n, 2).
+        labels: The class of each image, (n,), at least three images of each. The classes are `np.unique(labels)`.
+        size: The grid has size x size points.
+
+    Returns:
+        The grid's two axes, each (size,), and the densities, (k, size, size), rows along the second latent; each class
+        sums to 1 times the area of a cell of the grid.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class that fills no area,
+            as one of fewer than three images does, and a size below 2.
     """
-    z = _plane(z)
+    z = _cloud(z)
+    _check_count("size", size, least=2)
     margin = 0.1 * np.ptp(z, axis=0)
     axes = [np.linspace(low, high, size) for low, high in zip(z.min(axis=0) - margin, z.max(axis=0) + margin)]
     grid = np.stack(np.meshgrid(*axes)).reshape(2, -1)
-    densities = np.stack([gaussian_kde(z[labels == label].T)(grid) for label in np.unique(labels)])
-    cell = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
-    densities /= densities.sum(axis=1, keepdims=True) * cell
+    densities = np.stack([gaussian_kde(members.T)(grid) for members in _by_class(z, labels)])
+    cell_area = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
+    densities /= densities.sum(axis=1, keepdims=True) * cell_area
     return axes[0], axes[1], densities.reshape(-1, size, size)
 
 
 def class_areas(z: np.ndarray, labels: np.ndarray, mass: float = 0.9, size: int = 200) -> np.ndarray:
-    """Measure the area that each class takes: the smallest that holds the share `mass` of its density, shape (k,).
+    """Measure the area that each class takes: the smallest that holds a share of its density.
 
-    For a Gaussian class of covariance S it is -2 pi ln(1 - mass) sqrt(det S), to which the kernel adds a share
-    of about n^(-1/3), 22 % for 100 points.
+    For a Gaussian class of covariance S it is -2 pi ln(1 - mass) sqrt(det S), to which the kernel adds a share of about
+    n^(-1/3), 22 % for 100 points.
+
+    Args:
+        z: Latents, (n, 2).
+        labels: The class of each image, (n,), at least three images of each.
+        mass: The share of the density, between 0 and 1.
+        size: The density is estimated on a grid of size x size points.
+
+    Returns:
+        Areas in the unit of z squared, (k,), in the order of `np.unique(labels)`.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class that fills no area, a
+            size below 2, and a mass outside (0, 1).
     """
+    if not isinstance(mass, Real) or not 0 < mass < 1:
+        raise ValueError(f"mass is {mass!r}. Expected a share between 0 and 1.")
     x, y, densities = class_densities(z, labels, size)
-    cell = (x[1] - x[0]) * (y[1] - y[0])
+    cell_area = (x[1] - x[0]) * (y[1] - y[0])
     ordered = np.sort(densities.reshape(len(densities), -1), axis=1)[:, ::-1]
-    return ((np.cumsum(ordered, axis=1) * cell < mass).sum(axis=1) + 1) * cell
+    return ((np.cumsum(ordered, axis=1) * cell_area < mass).sum(axis=1) + 1) * cell_area
 
 
 def class_overlaps(z: np.ndarray, labels: np.ndarray, size: int = 200) -> np.ndarray:
-    """Measure the overlap of each two classes: the area under the lower of the two densities, shape (k, k), 0 to 1.
+    """Measure the overlap of each two classes: the area under the lower of the two densities.
 
     Two Gaussian classes of spread 1, a distance d apart, overlap by 2 Phi(-d / 2).
+
+    Args:
+        z: Latents, (n, 2).
+        labels: The class of each image, (n,), at least three images of each.
+        size: The density is estimated on a grid of size x size points.
+
+    Returns:
+        Shares from 0, apart, to 1, the same, (k, k), in the order of `np.unique(labels)`.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class that fills no area,
+            and a size below 2.
     """
     x, y, densities = class_densities(z, labels, size)
-    cell = (x[1] - x[0]) * (y[1] - y[0])
-    return np.array([[np.minimum(a, b).sum() * cell for b in densities] for a in densities])
-
-
-def imbalance(labels: np.ndarray, classes: int) -> float:
-    """Measure how far the shares of the classes 0 ... classes - 1 are from even: half the sum of the differences.
-
-    It is the share of images that would have to change their class, the total variation distance: 0 if all classes are
-    as frequent, 1 - 1 / classes if there is only one.
-    """
-    shares = np.bincount(labels, minlength=classes) / len(labels)
-    return float(np.abs(shares - 1 / classes).sum() / 2)
+    cell_area = (x[1] - x[0]) * (y[1] - y[0])
+    return np.array([[np.minimum(a, b).sum() * cell_area for b in densities] for a in densities])
 
 
 def neighbour_accuracy(
     z_train: np.ndarray, y_train: np.ndarray, z_test: np.ndarray, y_test: np.ndarray, neighbours: int = 10
 ) -> float:
-    """Measure how well the class of a test image is told from its nearest training images in latent space, 0 to 1."""
+    """Measure how well the class of a test image is told from its nearest training images in latent space.
+
+    Args:
+        z_train: Latents of the training images, (n, latent_dim), any number of latents.
+        y_train: Their labels, (n,).
+        z_test: Latents of the test images, (m, latent_dim).
+        y_test: Their labels, (m,).
+        neighbours: How many of the nearest training images are asked.
+
+    Returns:
+        The share of test images whose class is right, from 0 to 1.
+
+    Raises:
+        ValueError: For latents that are not finite or of unlike numbers, labels of another length, and more neighbours
+            than training images.
+    """
+    _check_count("neighbours", neighbours)
+    if neighbours > len(z_train):
+        raise ValueError(f"neighbours is {neighbours}, but there are {len(z_train)} training images. Ask fewer.")
+    for name, z, y in (("z_train", z_train, y_train), ("z_test", z_test, y_test)):
+        _check_labels(z, y, name)
     return float(KNeighborsClassifier(neighbours).fit(z_train, y_train).score(z_test, y_test))
 
 
@@ -216,7 +297,19 @@ def measures(
 ) -> dict[str, float]:
     """Put all measures of one latent space into a dict, a row each for a table. Spaces of any scale can be compared.
 
-    Lengths are given in units of the space's own mean spread, areas in shares of its occupied region.
+    Args:
+        z_train: Latents of the training images, (n, 2).
+        y_train: Their labels, (n,).
+        z_test: Latents of the test images, (m, 2).
+        y_test: Their labels, (m,), at least three images of each class.
+        seed: The seed of the points that are drawn to measure the gaps.
+
+    Returns:
+        Values by what they measure: lengths in units of the space's own mean spread, areas in shares of its occupied
+        region.
+
+    Raises:
+        ValueError: For latents that are not (n, 2) and finite, that fill no area, and labels of another length.
     """
     sides = symmetry(z_train)
     spread = float(sides["spread"].mean())
@@ -232,25 +325,21 @@ def measures(
         "density at the origin over the mean density": crowding(z_train),
         "area of the smallest class, share of the region": float(areas.min()),
         "area of the largest class, share of the region": float(areas.max()),
-        "mean overlap of two classes": float(pairs.mean()),
-        "largest overlap of two classes": float(pairs.max()),
+        "mean overlap of two classes": float(pairs.mean()) if len(pairs) else 0.0,
+        "largest overlap of two classes": float(pairs.max()) if len(pairs) else 0.0,
         "10-nearest-neighbour accuracy": neighbour_accuracy(z_train, y_train, z_test, y_test),
     }
 
 
-def active_units(z_mean: np.ndarray, threshold: float = 0.01) -> np.ndarray:
-    """Say which latents carry information: the variance of z_mean over the images is above `threshold`, shape (d,).
-
-    Burda et al. 2016, section 5.2. `z_mean` has shape (n, latent_dim), any number of latents. Raises `ValueError` for
-    another shape and for NaN.
-    """
-    if np.ndim(z_mean) != 2 or not np.isfinite(z_mean).all():
-        raise ValueError(f"z_mean has shape {np.shape(z_mean)}. Expected (n, latent_dim), all finite; has it diverged?")
-    return np.var(z_mean, axis=0) > threshold
-
-
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def _by_class(z: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
+    labels = np.asarray(labels)
+    _check_labels(z, labels, "z")
+    for label in np.unique(labels):
+        yield _cloud(z[labels == label], name=f"z of class {label}")
 
 
 def _plane(z: np.ndarray, name: str = "z") -> np.ndarray:
@@ -260,3 +349,32 @@ def _plane(z: np.ndarray, name: str = "z") -> np.ndarray:
     if not np.isfinite(z).all():
         raise ValueError(f"{name} holds NaN or infinity. Expected finite latents; has the training diverged?")
     return z
+
+
+def _cloud(z: np.ndarray, name: str = "z") -> np.ndarray:
+    z = _plane(z, name)
+    narrow, wide = np.linalg.eigvalsh(np.cov(z.T)) if len(z) > 2 else (0, 0)
+    if not narrow > FLATTEST * wide:
+        raise ValueError(
+            f"{name} holds {len(z)} points of spread {z[:, 0].std():.3g} and {z[:, 1].std():.3g}, which fill no area. "
+            "Expected three points or more that are not on one line; have the latents collapsed? "
+            "activity.active_latents says which are in use."
+        )
+    return z
+
+
+def _check_labels(z: np.ndarray, labels: Any, name: str) -> None:
+    if np.ndim(labels) != 1 or len(labels) != len(z):
+        raise ValueError(
+            f"{name} has {len(z)} latents, but the labels have shape {np.shape(labels)}. Expected a label for each."
+        )
+
+
+def _check_number(name: str, value: Any, above: float, up_to: float = np.inf) -> None:
+    if not isinstance(value, Real) or not above < value <= up_to:
+        raise ValueError(f"{name} is {value!r}. Expected a number above {above:g} and up to {up_to:g}.")
+
+
+def _check_count(name: str, value: Any, least: int = 1) -> None:
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}. Expected a whole number, {least} or more.")

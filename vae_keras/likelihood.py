@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from numbers import Integral
 
 import keras
 import numpy as np
@@ -23,11 +24,26 @@ def elbo(
     log_likelihood: Callable | None = None,
     progress: bool = True,
 ) -> np.ndarray:
-    """Estimate the evidence lower bound of each image, shape (n,), in nats: a lower bound on log p(x).
+    """Estimate the evidence lower bound of each image: a lower bound on log p(x).
 
     E[log p(x|z)] - KL(q(z|x) || p(z)), z ~ q(z|x) (Kingma and Welling 2014, equation 3). The expectation is the mean
-    over `samples` draws of z, the KL term is exact; more samples lessen the noise and leave the expected value alone.
-    `beta` plays no part in it. Arguments and errors as in `importance_weighted_bound`.
+    over draws of z, the KL term is exact. The weights of the loss, such as `beta`, play no part in it.
+
+    Args:
+        vae: A VAE, trained or not.
+        images: (n, height, width, channels), in [0, 1]; 0 or 1 under `losses.bernoulli`.
+        samples: Draws of z for each image. More lessen the noise and leave the expected value alone.
+        seed: The same seed draws the same noise.
+        log_likelihood: `log_likelihood(images, reconstruction)` gives log p(x|z), (n,), in nats. By default it is the
+            attribute `log_likelihood` of the VAE's reconstruction loss.
+        progress: Whether to show a bar.
+
+    Returns:
+        Nats per image, (n,), in float64.
+
+    Raises:
+        ValueError: For a model that is no VAE, for no samples, for grey images under `losses.bernoulli`, whose
+            cross-entropy is no likelihood, and for a reconstruction loss of which no log-likelihood is known.
     """
     total = np.zeros(len(images))
     for rows, log_p_x_given_z, _ in _draws(vae, images, samples, seed, log_likelihood, progress, "ELBO"):
@@ -44,19 +60,26 @@ def importance_weighted_bound(
     log_likelihood: Callable | None = None,
     progress: bool = True,
 ) -> np.ndarray:
-    """Estimate log p(x) of each image from below, shape (n,), in nats: log 1/k sum p(x, z) / q(z|x), k draws of z.
+    """Estimate log p(x) of each image from below: log 1/k sum p(x, z) / q(z|x), k draws of z.
 
-    Burda et al. 2016, equation 8. With one sample its expected value is the ELBO, and with more `samples` the
-    expected value never falls and tends to log p(x). Memory does not grow with `samples`. The same `seed` draws the
-    same noise.
+    Burda et al. 2016, equation 8. With one sample its expected value is the ELBO, and with more samples the expected
+    value never falls and tends to log p(x).
 
-    `images` (n, height, width, channels). `log_likelihood(images, reconstruction)` gives log p(x|z), shape (n,), in
-    nats; left out, it follows from the VAE's own reconstruction loss: of `losses.bernoulli` it is the negative, of
-    `losses.gaussian` the negative with the constant of sigma^2 = 1/2, log(pi) / 2 per pixel, of `LearnedGaussian` the
-    negative. `progress` shows a bar.
+    Args:
+        vae: A VAE, trained or not.
+        images: (n, height, width, channels), in [0, 1]; 0 or 1 under `losses.bernoulli`.
+        samples: Draws of z for each image, k. Memory does not grow with them.
+        seed: The same seed draws the same noise.
+        log_likelihood: `log_likelihood(images, reconstruction)` gives log p(x|z), (n,), in nats. By default it is the
+            attribute `log_likelihood` of the VAE's reconstruction loss.
+        progress: Whether to show a bar.
 
-    Raises `ValueError` for no samples, for grey images under `losses.bernoulli`, whose cross-entropy is no likelihood,
-    and for another reconstruction loss without `log_likelihood`.
+    Returns:
+        Nats per image, (n,), in float64.
+
+    Raises:
+        ValueError: For a model that is no VAE, for no samples, for grey images under `losses.bernoulli`, whose
+            cross-entropy is no likelihood, and for a reconstruction loss of which no log-likelihood is known.
     """
     log_sum = np.full(len(images), -np.inf)
     for rows, log_p_x_given_z, log_p_z_over_q in _draws(vae, images, samples, seed, log_likelihood, progress, "bound"):
@@ -67,10 +90,21 @@ def importance_weighted_bound(
 def _draws(vae, images, samples, seed, log_likelihood, progress, name):
     # Yield, for some images and draws of z at a time, the images' rows, log p(x|z) and log p(z) - log q(z|x), both of
     # shape (rows, draws), in float64.
-    if samples < 1:
-        raise ValueError(f"samples is {samples}. Expected 1 or more draws of z for each image.")
+    if not isinstance(vae, VAE):
+        raise ValueError(
+            f"The model is of type {type(vae).__name__}. Expected a VAE: an autoencoder names no distribution of z, "
+            "and so has no likelihood."
+        )
+    if not isinstance(samples, Integral) or samples < 1:
+        raise ValueError(f"samples is {samples!r}. Expected 1 or more draws of z for each image, a whole number.")
     data.check_images(images)
-    log_likelihood = log_likelihood or _log_likelihood_of(vae, images)
+    log_likelihood = log_likelihood or getattr(vae.reconstruction_loss, "log_likelihood", None)
+    if log_likelihood is None:
+        raise ValueError(
+            f"The reconstruction loss is {vae.reconstruction_loss!r}, of which the constant is not known. Expected one "
+            "with an attribute log_likelihood, as losses.bernoulli, losses.gaussian and losses.LearnedGaussian have; "
+            "for another pass log_likelihood(images, reconstruction)."
+        )
     all_z_mean, all_z_log_var, _ = vae.encoder.predict(images, verbose=0)
     noise = keras.random.SeedGenerator(seed)
     pictures = max(1, DECODED_AT_A_TIME // math.prod(images.shape[1:]))
@@ -96,23 +130,3 @@ def _draws(vae, images, samples, seed, log_likelihood, progress, name):
                     ),
                 )
                 bar.update(shape[0] * shape[1])
-
-
-def _log_likelihood_of(vae, images):
-    if vae.reconstruction_loss is losses.bernoulli:
-        if np.any((images != 0) & (images != 1)):
-            raise ValueError(
-                "images hold grey pixels, and the cross-entropy of a grey pixel is no log-likelihood. Expected pixels "
-                "of 0 and 1: draw them with data.binarise(images, seed=0)."
-            )
-        return lambda x, reconstruction: -losses.bernoulli(x, reconstruction)
-    if vae.reconstruction_loss is losses.gaussian:
-        constant = math.log(math.pi) / 2 * math.prod(images.shape[1:])
-        return lambda x, reconstruction: -losses.gaussian(x, reconstruction) - constant
-    if isinstance(vae.reconstruction_loss, losses.LearnedGaussian):
-        return lambda x, reconstruction: -vae.reconstruction_loss(x, reconstruction)
-    raise ValueError(
-        f"The reconstruction loss is {vae.reconstruction_loss!r}, of which the constant is not known. Expected "
-        "losses.bernoulli, losses.gaussian or losses.LearnedGaussian; for another pass "
-        "log_likelihood(images, reconstruction)."
-    )

@@ -1,9 +1,12 @@
 """The terms of the loss, each in nats for every image: sums over pixels or latents, shape (n,).
 
-The mean over the batch is left to the caller, because a metric over a whole data set needs one value per image.
+The mean over the batch is left to the caller, because a metric over a whole data set needs one value per image. Beside
+each reconstruction loss stands the log-likelihood log p(x|z) that belongs to it, as its attribute `log_likelihood`.
 """
 
 import math
+from numbers import Real
+from typing import Any
 
 import keras
 from keras import ops
@@ -16,44 +19,109 @@ LARGEST_LOG_VAR = 20.0
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
-def bernoulli(images, reconstruction):
-    """Binary cross-entropy summed over pixels: -sum x log p + (1 - x) log(1 - p), shape (n,), in nats per image.
+def bernoulli(images: Any, reconstruction: Any) -> Any:
+    """Binary cross-entropy summed over pixels: -sum x log p + (1 - x) log(1 - p).
 
-    `images` (n, height, width, channels) in [0, 1], `reconstruction` the same shape, probabilities. For black and white
-    images it is the negative Bernoulli log-likelihood (Kingma and Welling 2014, appendix C.1). For grey images it is
-    not a likelihood and does not reach 0: its floor is the entropy of the pixels, `bernoulli(images, images)`.
+    For black and white images it is the negative Bernoulli log-likelihood (Kingma and Welling 2014, appendix C.1). For
+    grey images it is not a likelihood and does not reach 0: its floor is the entropy of the pixels,
+    `bernoulli(images, images)`.
+
+    Args:
+        images: (n, height, width, channels), in [0, 1].
+        reconstruction: The same shape, probabilities.
+
+    Returns:
+        Nats per image, (n,), in float32.
     """
     x = ops.cast(images, "float32")
     p = ops.clip(ops.cast(reconstruction, "float32"), PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
     return -_sum_per_image(x * ops.log(p) + (1 - x) * ops.log(1 - p))
 
 
+def bernoulli_log_likelihood(images: Any, reconstruction: Any) -> Any:
+    """Compute log p(x|z) of black and white pixels: the negative of `bernoulli`.
+
+    Args:
+        images: (n, height, width, channels), 0 or 1.
+        reconstruction: The same shape, probabilities.
+
+    Returns:
+        Nats per image, (n,), in float32.
+
+    Raises:
+        ValueError: For grey images, whose cross-entropy is no log-likelihood.
+    """
+    if ops.any((images != 0) & (images != 1)):
+        raise ValueError(
+            "images hold grey pixels, and the cross-entropy of a grey pixel is no log-likelihood. Expected pixels of 0 "
+            "and 1: draw them with data.binarise(images, seed=0)."
+        )
+    return -bernoulli(images, reconstruction)
+
+
 @keras.saving.register_keras_serializable(package="vae_keras")
-def gaussian(images, reconstruction):
-    """Squared error summed over pixels: sum (x - x')^2, shape (n,), in nats per image up to a constant.
+def gaussian(images: Any, reconstruction: Any) -> Any:
+    """Squared error summed over pixels: sum (x - x')^2.
 
     It is the negative log-likelihood of a Gaussian with sigma^2 = 1/2 around the reconstruction, less its constant of
     log(pi) / 2 per pixel. A mean over pixels instead of the sum would give the KL term too large a weight.
+
+    Args:
+        images: (n, height, width, channels).
+        reconstruction: The same shape.
+
+    Returns:
+        Nats per image up to that constant, (n,), in float32.
     """
     x = ops.cast(images, "float32")
     return _sum_per_image(ops.square(x - ops.cast(reconstruction, "float32")))
 
 
+def gaussian_log_likelihood(images: Any, reconstruction: Any) -> Any:
+    """Compute log p(x|z) of a Gaussian with sigma^2 = 1/2: the negative of `gaussian`, with its constant.
+
+    Args:
+        images: (n, height, width, channels).
+        reconstruction: The same shape.
+
+    Returns:
+        Nats per image, (n,), in float32.
+    """
+    return -gaussian(images, reconstruction) - math.log(math.pi) / 2 * math.prod(images.shape[1:])
+
+
+bernoulli.log_likelihood = bernoulli_log_likelihood
+gaussian.log_likelihood = gaussian_log_likelihood
+
+
 @keras.saving.register_keras_serializable(package="vae_keras")
 class LearnedGaussian(keras.layers.Layer):
-    """Negative log-likelihood of a Gaussian around the reconstruction, whose sigma is learned, shape (n,), in nats.
+    """Negative log-likelihood of a Gaussian around the reconstruction, whose sigma is learned, in nats.
 
     Sum over pixels of (x - x')^2 / (2 sigma^2) + log sigma + log(2 pi) / 2, with one sigma for all pixels: a weight
     that `fit` trains with the others. For a given mean squared error per pixel the best sigma is its root (Rybkin et
-    al. 2021, equation 5). `sigma` is the value that it begins with, by default that of `gaussian`. Pass it as
-    `reconstruction_loss=losses.LearnedGaussian()`. Raises `ValueError` for a sigma that is not positive.
+    al. 2021, equation 5). It takes images and reconstruction, (n, height, width, channels), and returns nats per image,
+    (n,).
+
+    Args:
+        sigma: The value that it begins with, by default that of `gaussian`.
+        **kwargs: What `keras.layers.Layer` takes, such as `name`.
+
+    Raises:
+        ValueError: For a sigma that is not positive and finite.
+
+    Example:
+        >>> vae = VAE(encoder, decoder, reconstruction_loss=losses.LearnedGaussian())
+        >>> vae.compile("adam")
+        >>> vae.fit(images.x_train, epochs=30)
+        >>> vae.reconstruction_loss.sigma
     """
 
     def __init__(self, sigma: float = 0.5**0.5, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        if not sigma > 0:
-            raise ValueError(f"sigma is {sigma}. Expected a positive number, the standard deviation of a pixel.")
+        if not isinstance(sigma, Real) or not 0 < sigma < math.inf:
+            raise ValueError(f"sigma is {sigma!r}. Expected a positive number, the standard deviation of a pixel.")
         self.log_sigma = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(math.log(sigma)), name="log_sigma"
         )
@@ -63,20 +131,33 @@ class LearnedGaussian(keras.layers.Layer):
         """The standard deviation of a pixel around its reconstruction."""
         return math.exp(float(self.log_sigma))
 
-    def call(self, images, reconstruction):
+    def call(self, images: Any, reconstruction: Any) -> Any:
+        """Compute the negative log-likelihood, (n,), in nats per image."""
         squared_error = ops.square(images - reconstruction)
         precision = ops.exp(-2 * self.log_sigma)
         return _sum_per_image(0.5 * precision * squared_error + self.log_sigma + 0.5 * math.log(2 * math.pi))
 
-    def get_config(self):
+    def log_likelihood(self, images: Any, reconstruction: Any) -> Any:
+        """Compute log p(x|z), (n,), in nats per image: the negative of the loss."""
+        return -self(images, reconstruction)
+
+    def get_config(self) -> dict:
+        """Name the sigma, so that the loss can be saved."""
         return {**super().get_config(), "sigma": self.sigma}
 
 
-def kl_divergence(z_mean, z_log_var):
-    """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) summed over latents, shape (n,), in nats per image.
+def kl_divergence(z_mean: Any, z_log_var: Any) -> Any:
+    """Compute KL(N(z_mean, exp(z_log_var)) || N(0, 1)), summed over latents.
 
-    1/2 sum (exp(z_log_var) + z_mean^2 - 1 - z_log_var): Kingma and Welling 2014, appendix B. `z_mean` and `z_log_var`
-    have shape (n, latent_dim). Exact up to z_log_var = 20, a standard deviation of 22,026; finite and rising beyond.
+    1/2 sum (exp(z_log_var) + z_mean^2 - 1 - z_log_var): Kingma and Welling 2014, appendix B. Exact up to
+    z_log_var = 20, a standard deviation of 22,026; finite and rising beyond.
+
+    Args:
+        z_mean: Means, (n, latent_dim).
+        z_log_var: Logarithms of the variances, (n, latent_dim).
+
+    Returns:
+        Nats per image, (n,), in float32.
     """
     mean, log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
     variance = ops.exp(ops.minimum(log_var, LARGEST_LOG_VAR)) * (1 + ops.maximum(log_var - LARGEST_LOG_VAR, 0))

@@ -4,15 +4,18 @@ import inspect
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral, Real
+from typing import Any
 
 import keras
-import numpy as np
 from keras import layers
 
 from vae_keras.sampling import Sampling
 from vae_keras.tied import TiedDense
 
 Activation = str | Callable
+# The layers that hold the activations of hidden units are called hidden_1, hidden_2 ...: `activity` finds them by it.
+HIDDEN = "hidden"
 
 
 def dense_encoder(
@@ -24,23 +27,32 @@ def dense_encoder(
     noise: float = 0.0,
     seed: int | None = None,
 ) -> keras.Model:
-    """Build image -> z_mean, z_log_var, z (or -> z alone where `variational` is false) from dense layers.
+    """Build an encoder from dense layers: image -> z_mean, z_log_var, z.
 
-    `shape` is that of one image, (height, width, channels); `hidden` are the widths of the hidden layers in order.
-    `activation` is a name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
-    `noise` is the standard deviation of normal noise on the images, in training alone: a denoising autoencoder (Vincent
-    et al. 2008). `seed` fixes the initial weights and all noise; without it `keras.utils.set_random_seed` does.
+    Args:
+        shape: That of one image, (height, width, channels).
+        latent_dim: The number of latents.
+        hidden: The widths of the hidden layers, in order.
+        activation: A name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
+        variational: Whether to end in z_mean, z_log_var and z, as a VAE needs, or in z alone.
+        noise: The standard deviation of normal noise on the images, in training alone: a denoising autoencoder (Vincent
+            et al. 2008).
+        seed: Fixes the initial weights and all noise. Without it `keras.utils.set_random_seed` does.
 
-    Raises `ValueError` for an unknown activation, a shape without channels, sizes that are not positive, and noise
-    outside [0, 1].
+    Returns:
+        A functional model that takes (n, height, width, channels) and gives (n, latent_dim) each.
+
+    Raises:
+        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and
+            noise outside [0, 1].
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
     seeds = _seeds("encoder", seed)
     images = keras.Input(shape, name="image")
     x = layers.Flatten()(_noisy(images, noise, seed))
-    for units in hidden:
+    for number, units in enumerate(hidden, start=1):
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
-        x = activation_layer(activation)(x)
+        x = _hidden(activation, number)(x)
     return _encoder(images, x, latent_dim, variational, seeds, name="dense_encoder")
 
 
@@ -52,16 +64,28 @@ def dense_decoder(
     output_activation: Activation = "sigmoid",
     seed: int | None = None,
 ) -> keras.Model:
-    """Build z -> image from dense layers. Arguments and errors as in `dense_encoder`.
+    """Build a decoder from dense layers: z -> image.
 
-    `output_activation` brings the pixels into [0, 1]; "linear" leaves them as they are, for squared errors only.
+    Args:
+        shape: That of one image, (height, width, channels).
+        latent_dim: The number of latents.
+        hidden: The widths of the hidden layers, in order.
+        activation: A name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
+        output_activation: Brings the pixels into [0, 1]; "linear" leaves them as they are, for squared errors only.
+        seed: Fixes the initial weights. Without it `keras.utils.set_random_seed` does.
+
+    Returns:
+        A functional model that takes (n, latent_dim) and gives (n, height, width, channels).
+
+    Raises:
+        ValueError: For an unknown activation, a shape without channels, and sizes that are no whole numbers above 0.
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
     seeds = _seeds("decoder", seed)
     z = x = keras.Input((latent_dim,), name="z")
-    for units in hidden:
+    for number, units in enumerate(hidden, start=1):
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
-        x = activation_layer(activation)(x)
+        x = _hidden(activation, number)(x)
     height, width, channels = shape
     x = layers.Dense(height * width * channels, kernel_initializer=_glorot(seeds))(x)
     x = layers.Reshape(tuple(shape))(x)
@@ -71,10 +95,20 @@ def dense_decoder(
 def tied_decoder(
     encoder: keras.Model, activation: Activation = "gelu", output_activation: Activation = "sigmoid"
 ) -> keras.Model:
-    """Build z -> image from the kernels of a dense encoder, transposed and in reverse order.
+    """Build a decoder from the kernels of a dense encoder, transposed and in reverse order: z -> image.
 
-    The biases are its own. Of an encoder with z_mean and z_log_var, z_mean's kernel comes first. Other arguments as
-    in `dense_decoder`. Raises `ValueError` for an encoder that is not dense.
+    The biases are its own. Of an encoder with z_mean and z_log_var, z_mean's kernel comes first.
+
+    Args:
+        encoder: A dense encoder, as `dense_encoder` makes.
+        activation: A name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
+        output_activation: Brings the pixels into [0, 1]; "linear" leaves them as they are, for squared errors only.
+
+    Returns:
+        A functional model that takes (n, latent_dim) and gives images of the shape that the encoder takes.
+
+    Raises:
+        ValueError: For an encoder that is not dense, and for an unknown activation.
     """
     with_kernel = [layer for layer in encoder.layers if hasattr(layer, "kernel") and layer.name != "z_log_var"]
     others = [layer for layer in with_kernel if not isinstance(layer, layers.Dense)]
@@ -84,9 +118,9 @@ def tied_decoder(
             "alone, as networks.dense_encoder makes: only their kernels can be transposed."
         )
     z = x = keras.Input((with_kernel[-1].units,), name="z")
-    for source in with_kernel[:0:-1]:
+    for number, source in enumerate(with_kernel[:0:-1], start=1):
         x = TiedDense(source)(x)
-        x = activation_layer(activation)(x)
+        x = _hidden(activation, number)(x)
     x = TiedDense(with_kernel[0])(x)
     x = layers.Reshape(encoder.input_shape[1:])(x)
     return keras.Model(z, _pixels(x, output_activation), name="tied_decoder")
@@ -102,22 +136,37 @@ def conv_encoder(
     noise: float = 0.0,
     seed: int | None = None,
 ) -> keras.Model:
-    """Build image -> z_mean, z_log_var, z (or -> z alone) from convolutions that each halve height and width.
+    """Build an encoder from convolutions that each halve height and width: image -> z_mean, z_log_var, z.
 
-    `filters` are the channels of the 3 x 3 convolutions of stride 2, `hidden` the dense layers after them. Other
-    arguments and errors as in `dense_encoder`.
+    Args:
+        shape: That of one image, (height, width, channels).
+        latent_dim: The number of latents.
+        filters: The channels of the 3 x 3 convolutions of stride 2, in order.
+        hidden: The widths of the dense layers after them.
+        activation: A name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
+        variational: Whether to end in z_mean, z_log_var and z, as a VAE needs, or in z alone.
+        noise: The standard deviation of normal noise on the images, in training alone: a denoising autoencoder (Vincent
+            et al. 2008).
+        seed: Fixes the initial weights and all noise. Without it `keras.utils.set_random_seed` does.
+
+    Returns:
+        A functional model that takes (n, height, width, channels) and gives (n, latent_dim) each.
+
+    Raises:
+        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and
+            noise outside [0, 1].
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
-    seeds = _seeds("encoder", seed)
+    seeds, numbers = _seeds("encoder", seed), itertools.count(1)
     images = keras.Input(shape, name="image")
     x = _noisy(images, noise, seed)
     for channels in filters:
         x = layers.Conv2D(channels, 3, strides=2, padding="same", kernel_initializer=_glorot(seeds))(x)
-        x = activation_layer(activation)(x)
+        x = _hidden(activation, next(numbers))(x)
     x = layers.Flatten()(x)
     for units in hidden:
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
-        x = activation_layer(activation)(x)
+        x = _hidden(activation, next(numbers))(x)
     return _encoder(images, x, latent_dim, variational, seeds, name="conv_encoder")
 
 
@@ -130,25 +179,40 @@ def conv_decoder(
     output_activation: Activation = "sigmoid",
     seed: int | None = None,
 ) -> keras.Model:
-    """Build z -> image from transposed convolutions that each double height and width.
+    """Build a decoder from transposed convolutions that each double height and width: z -> image.
 
-    Mirrors `conv_encoder`: `hidden` dense layers, then one of the size of the smallest feature map, then one 3 x 3
-    transposed convolution of stride 2 for each of `filters`, then one to the channels of the image. What the doubling
-    gives too much, for sides that no power of two divides, is cropped. Other arguments as in `dense_decoder`.
+    It mirrors `conv_encoder`: `hidden` dense layers, then one of the size of the smallest feature map, then one 3 x 3
+    transposed convolution of stride 2 for each of `filters`, then one convolution to the channels of the image. What
+    the doubling gives too much, for sides that no power of two divides, is cropped evenly.
+
+    Args:
+        shape: That of one image, (height, width, channels).
+        latent_dim: The number of latents.
+        filters: The channels of the transposed convolutions, in order.
+        hidden: The widths of the dense layers before them.
+        activation: A name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
+        output_activation: Brings the pixels into [0, 1]; "linear" leaves them as they are, for squared errors only.
+        seed: Fixes the initial weights. Without it `keras.utils.set_random_seed` does.
+
+    Returns:
+        A functional model that takes (n, latent_dim) and gives (n, height, width, channels).
+
+    Raises:
+        ValueError: For an unknown activation, a shape without channels, and sizes that are no whole numbers above 0.
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
-    seeds = _seeds("decoder", seed)
+    seeds, numbers = _seeds("decoder", seed), itertools.count(1)
     height, width, channels = shape
     factor = 2 ** len(filters)
     small = (-(-height // factor), -(-width // factor), filters[0])
     z = x = keras.Input((latent_dim,), name="z")
     for units in (*hidden, small[0] * small[1] * small[2]):
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
-        x = activation_layer(activation)(x)
+        x = _hidden(activation, next(numbers))(x)
     x = layers.Reshape(small)(x)
     for count in filters:
         x = layers.Conv2DTranspose(count, 3, strides=2, padding="same", kernel_initializer=_glorot(seeds))(x)
-        x = activation_layer(activation)(x)
+        x = _hidden(activation, next(numbers))(x)
     x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=_glorot(seeds))(x)
     surplus = (small[0] * factor - height, small[1] * factor - width)
     if any(surplus):
@@ -156,29 +220,17 @@ def conv_decoder(
     return keras.Model(z, _pixels(x, output_activation), name="conv_decoder")
 
 
-def dead_units(network: keras.Model, x: np.ndarray, share: float = 0.01) -> np.ndarray:
-    """Say of every hidden unit of a network that this module built whether it is dead: a bool each, layer after layer.
-
-    Dead means that what the activation gives hardly depends on the input: its standard deviation over `x` is at most
-    `share` of the median of its layer. Of a convolution a unit is a channel. `x` (n, ...) are images for an encoder and
-    latents for a decoder; some thousand will do.
-    """
-    hidden = [
-        layer
-        for before, layer in itertools.pairwise(network.layers)
-        if hasattr(before, "kernel") and not hasattr(layer, "kernel") and layer.name != "pixels"
-        if not isinstance(layer, (layers.Reshape, layers.Cropping2D, Sampling))
-    ]
-    outputs = [keras.Model(network.inputs, layer.output).predict(x, batch_size=500, verbose=0) for layer in hidden]
-    spreads = [output.std(axis=tuple(range(output.ndim - 1))) for output in outputs]
-    dead = [spread <= share * np.median(spread) for spread in spreads]
-    return np.concatenate([np.zeros(0, bool), *dead])
-
-
 def activation_layer(activation: Activation) -> keras.layers.Layer:
-    """Make a new layer of an activation: a Keras name, a function of one tensor, or a callable that makes a layer.
+    """Make a new layer of an activation.
 
-    Raises `ValueError` for an unknown name and for a layer that is already made, which two places would share.
+    Args:
+        activation: A Keras name, a function of one tensor, or a callable without arguments that makes a layer.
+
+    Returns:
+        A layer that no other place uses.
+
+    Raises:
+        ValueError: For an unknown name, and for a layer that is already made, which two places would share.
     """
     if isinstance(activation, str):
         try:
@@ -221,9 +273,15 @@ def _encoder(images, x, latent_dim, variational, seeds, name) -> keras.Model:
     return keras.Model(images, [z_mean, z_log_var, z], name=name)
 
 
+def _hidden(activation: Activation, number: int) -> keras.layers.Layer:
+    layer = activation_layer(activation)
+    layer.name = f"{HIDDEN}_{number}"
+    return layer
+
+
 def _noisy(images, noise, seed):
-    if not 0 <= noise <= 1:
-        raise ValueError(f"noise is {noise}. Expected a standard deviation from 0 to 1, in units of a white pixel.")
+    if not isinstance(noise, Real) or not 0 <= noise <= 1:
+        raise ValueError(f"noise is {noise!r}. Expected a standard deviation from 0 to 1, in units of a white pixel.")
     # A seed of its own: with noise and without, the weights begin the same.
     return layers.GaussianNoise(noise, seed=next(_seeds("noise", seed)))(images) if noise else images
 
@@ -243,13 +301,18 @@ def _seeds(network: str, seed: int | None) -> Iterator[int | None]:
         yield None if seed is None else generator.randrange(2**31)
 
 
-def _check_sizes(shape: Sequence[int], latent_dim: int, **widths: Sequence[int]) -> None:
-    if len(shape) != 3 or any(size is None or size < 1 for size in shape):
+def _check_sizes(shape: Any, latent_dim: Any, **widths: Any) -> None:
+    def whole(sizes):
+        return isinstance(sizes, (list, tuple)) and all(isinstance(size, Integral) and size > 0 for size in sizes)
+
+    if not whole(shape) or len(shape) != 3:
         raise ValueError(
-            f"shape is {tuple(shape)}. Expected that of one image, (height, width, channels), such as (28, 28, 1)."
+            f"shape is {shape!r}. Expected that of one image, (height, width, channels), such as (28, 28, 1)."
         )
-    if latent_dim < 1:
-        raise ValueError(f"latent_dim is {latent_dim}. Expected 1 or more.")
+    if not isinstance(latent_dim, Integral) or latent_dim < 1:
+        raise ValueError(f"latent_dim is {latent_dim!r}. Expected a whole number, 1 or more.")
     for name, sizes in widths.items():
-        if any(size < 1 for size in sizes) or (name == "filters" and not sizes):
-            raise ValueError(f"{name} is {tuple(sizes)}. Expected one positive number for each layer.")
+        if not whole(sizes) or (name == "filters" and not sizes):
+            raise ValueError(
+                f"{name} is {sizes!r}. Expected one positive whole number for each layer, such as (64, 32)."
+            )

@@ -1,34 +1,51 @@
 """VAE: an autoencoder that maps every image to a distribution, and pays for it in nats."""
 
 from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from vae_keras import losses
-from vae_keras.autoencoder import Autoencoder, images_of
+from vae_keras.autoencoder import Autoencoder
 from vae_keras.sampling import Sampling
 
-LARGEST_BETA = float(np.finfo("float32").max)
+LARGEST = float(np.finfo("float32").max)
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
 class VAE(Autoencoder):
     """Variational autoencoder: the loss is reconstruction_loss + beta * kl_loss, in nats per image.
 
-    `encoder` gives z_mean, z_log_var and z, each (n, latent_dim). With `beta` = 1, the default, the loss is the
-    negative evidence lower bound (Kingma and Welling 2014, equation 3) with one sample of z; other values give the
-    beta-VAE (Higgins et al. 2017). `beta` may be set at any time, by a callback while `fit` runs too.
+    With `beta` = 1, the default, the loss is the negative evidence lower bound (Kingma and Welling 2014, equation 3);
+    other values give the beta-VAE (Higgins et al. 2017). `beta` may be set at any time, by a callback while `fit` runs
+    too. Training and `evaluate` sample z. `call` and `predict` decode z_mean, and so give the same image every time.
+    The metrics are `loss`, `reconstruction_loss` and `kl_loss`, and `val_` of each.
 
-    Training and `evaluate` sample z, and take the mean of the reconstruction loss over `samples` draws of z for each
-    image, 1 by default: more make the gradient less noisy, and each costs a pass through the decoder. `call` and
-    `predict` decode z_mean, and so give the same image every time.
+    Args:
+        encoder: Functional model, images (n, height, width, channels) -> z_mean, z_log_var, z, each (n, latent_dim).
+        decoder: Functional model, z -> images of the same shape, in [0, 1].
+        beta: The weight of the KL term, 0 or more.
+        reconstruction_loss: `reconstruction_loss(images, reconstruction)` gives nats per image, shape (n,):
+            `losses.bernoulli`, the default, `losses.gaussian`, `losses.LearnedGaussian()`, or your own.
+        samples: Draws of z for each image, over which the reconstruction loss is averaged. More make the gradient less
+            noisy, and each costs a pass through the decoder.
+        reconstruction_weight: The weight of the reconstruction loss, 1 by default; at 0 the KL term is alone.
+        **kwargs: What `keras.Model` takes, such as `name`.
 
-    The metrics are `loss`, `reconstruction_loss` and `kl_loss`. Other arguments and errors as in `Autoencoder`; raises
-    `ValueError` for a beta that is negative or not finite, for no samples, and for more than one where the encoder has
-    no `Sampling` layer to draw them.
+    Raises:
+        ValueError: For weights that are negative or not finite, for no samples, for more than one where the encoder has
+            no `Sampling` layer to draw them, and as `Autoencoder` does.
+        RuntimeError: On another backend than TensorFlow.
+
+    Example:
+        >>> encoder = networks.dense_encoder((28, 28, 1), latent_dim=2)
+        >>> vae = VAE(encoder, networks.dense_decoder((28, 28, 1), latent_dim=2), beta=1.0)
+        >>> vae.compile(keras.optimizers.Adam(1e-3))
+        >>> vae.fit(images.x_train, epochs=30, validation_data=images.x_test, callbacks=[WarmUp(15)])
+        >>> z_mean, z_log_var, z = vae.encoder.predict(images.x_test)
     """
 
     encoder_outputs = ("z_mean", "z_log_var", "z")
@@ -40,12 +57,14 @@ class VAE(Autoencoder):
         beta: float = 1.0,
         reconstruction_loss: Callable = losses.bernoulli,
         samples: int = 1,
+        reconstruction_weight: float = 1.0,
         **kwargs,
     ):
         super().__init__(encoder, decoder, reconstruction_loss, **kwargs)
         self.samples = _checked_samples(samples, encoder)
+        self.reconstruction_weight = _checked_weight("reconstruction_weight", reconstruction_weight)
         # A variable and not a number: a compiled train_step would keep the number that it saw first.
-        self._beta = keras.Variable(_checked_beta(beta), trainable=False, dtype="float32", name="beta")
+        self._beta = keras.Variable(_checked_weight("beta", beta), trainable=False, dtype="float32", name="beta")
         self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss", dtype="float64")
 
     @property
@@ -55,70 +74,88 @@ class VAE(Autoencoder):
 
     @beta.setter
     def beta(self, value: float):
-        self._beta.assign(_checked_beta(value))
+        self._beta.assign(_checked_weight("beta", value))
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The trackers of the loss and its two terms, which Keras resets before every epoch."""
         return [self.loss_tracker, self.reconstruction_loss_tracker, self.kl_loss_tracker]
 
-    def call(self, images, training=None):
+    def call(self, images: Any, training: bool | None = None) -> Any:
         """Reconstruct images from the mean of their distributions, without noise."""
         z_mean, _, _ = self.encoder(images, training=training)
         return self.decoder(z_mean, training=training)
 
-    def train_step(self, data):
-        images = images_of(data)
-        with tf.GradientTape() as tape:
-            terms = self.loss_terms(images, training=True)
-            mean_loss = self.optimizer.scale_loss(ops.mean(terms["loss"]))
-        gradients = tape.gradient(mean_loss, self.trainable_weights)
-        self.optimizer.apply(gradients, self.trainable_weights)
-        return self.track(**terms)
+    def loss_terms(self, images: Any, training: bool) -> dict:
+        """Compute the loss and its two terms.
 
-    def test_step(self, data):
-        return self.track(**self.loss_terms(images_of(data), training=False))
+        Args:
+            images: A batch, (n, height, width, channels), in [0, 1].
+            training: Whether dropout, noise and batch normalisation behave as in training.
 
-    def loss_terms(self, images, training: bool) -> dict:
-        """Compute loss, reconstruction_loss and kl_loss for each image, shape (n,)."""
+        Returns:
+            `loss`, `reconstruction_loss` and `kl_loss`, each of shape (n,), in nats per image.
+        """
         z_mean, z_log_var, z = self.encoder(images, training=training)
-        if self.samples > 1:
-            images, many_means, many_log_vars = (
-                ops.repeat(values, self.samples, axis=0) for values in (images, z_mean, z_log_var)
-            )
-            z = _sampling(self.encoder)(many_means, many_log_vars)
-        reconstruction_loss = self.reconstruction_loss(images, self.decoder(z, training=training))
-        if self.samples > 1:
-            reconstruction_loss = ops.mean(ops.reshape(reconstruction_loss, (-1, self.samples)), axis=1)
+        if self.samples == 1:
+            reconstruction_loss = self.reconstruction_loss(images, self.decoder(z, training=training))
+        else:
+            reconstruction_loss = self._mean_over_draws(images, z_mean, z_log_var, training)
         kl_loss = losses.kl_divergence(z_mean, z_log_var)
-        loss = reconstruction_loss + self._beta * kl_loss + sum(self.losses)
+        loss = self.reconstruction_weight * reconstruction_loss + self._beta * kl_loss + sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl_loss": kl_loss}
 
-    def get_config(self):
-        return {**super().get_config(), "beta": self.beta, "samples": self.samples}
+    def _mean_over_draws(self, images, z_mean, z_log_var, training):
+        images, z_mean, z_log_var = (ops.repeat(x, self.samples, axis=0) for x in (images, z_mean, z_log_var))
+        z = _sampling(self.encoder)(z_mean, z_log_var)
+        by_draw = self.reconstruction_loss(images, self.decoder(z, training=training))
+        return ops.mean(ops.reshape(by_draw, (-1, self.samples)), axis=1)
+
+    def get_config(self) -> dict:
+        """Name what the model is made of, so that it can be saved."""
+        own = {"beta": self.beta, "samples": self.samples, "reconstruction_weight": self.reconstruction_weight}
+        return {**super().get_config(), **own}
 
 
 class WarmUp(keras.callbacks.Callback):
-    """KL warm-up: raise beta in equal steps to its full value over the first `epochs` epochs (Bowman et al. 2016).
+    """KL warm-up: raise beta in equal steps to its full value over the first epochs (Bowman et al. 2016).
 
-    The full value is that of the model when `fit` begins, and it stands again when `fit` ends. `start` is the share of
-    it in the first epoch; at 0 nothing would hold z_mean and z_log_var, and training may diverge when the term sets in.
-    Raises `ValueError` for `epochs` below 1 and a `start` outside [0, 1].
+    The full value is that of the model when `fit` begins, and it stands again when `fit` ends.
+
+    Args:
+        epochs: After so many epochs beta has its full value.
+        start: The share of the full value in the first epoch. At 0 nothing would hold z_mean and z_log_var, and
+            training may diverge when the term sets in.
+
+    Raises:
+        ValueError: For `epochs` that are no whole number above 0 and a `start` outside [0, 1]; when `fit` begins, for a
+            model without beta.
+
+    Example:
+        >>> vae.fit(images.x_train, epochs=30, callbacks=[WarmUp(15)])
     """
 
     def __init__(self, epochs: int, start: float = 0.05):
         super().__init__()
-        if epochs < 1 or not 0 <= start <= 1:
-            raise ValueError(f"epochs is {epochs} and start {start}. Expected epochs of 1 or more, start from 0 to 1.")
+        if not isinstance(epochs, Integral) or epochs < 1 or not isinstance(start, Real) or not 0 <= start <= 1:
+            raise ValueError(
+                f"epochs is {epochs!r} and start {start!r}. Expected whole epochs, 1 or more, and start from 0 to 1."
+            )
         self.epochs = epochs
         self.start = start
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Note the full value."""
+        if not hasattr(self.model, "beta"):
+            raise ValueError(f"The model is of type {type(self.model).__name__}, without beta. Expected a VAE.")
         self.full_beta = self.model.beta
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Set beta for the epoch, which counts from 0."""
         self.model.beta = self.full_beta * min(1.0, self.start + epoch / self.epochs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Put the full value back."""
         self.model.beta = self.full_beta
 
 
@@ -127,20 +164,20 @@ def _sampling(encoder: keras.Model) -> Sampling | None:
 
 
 def _checked_samples(samples: int, encoder: keras.Model) -> int:
-    if not isinstance(samples, int) or samples < 1:
+    if not isinstance(samples, Integral) or samples < 1:
         raise ValueError(f"samples is {samples!r}. Expected a whole number of draws of z for each image, 1 or more.")
     if samples > 1 and _sampling(encoder) is None:
         raise ValueError(
             f"samples is {samples}, but the encoder has no Sampling layer to draw more than one z. Give it one, as "
             "vae_keras.networks does, or leave samples at 1."
         )
-    return samples
+    return int(samples)
 
 
-def _checked_beta(beta: float) -> float:
-    if not 0 <= beta <= LARGEST_BETA:
+def _checked_weight(name: str, weight: float) -> float:
+    if not isinstance(weight, Real) or not 0 <= weight <= LARGEST:
         raise ValueError(
-            f"beta is {beta}. Expected a number from 0 to {LARGEST_BETA:.2g}, the largest of float32: the weight of "
-            "the KL term."
+            f"{name} is {weight!r}. Expected a number from 0 to {LARGEST:.2g}, the largest of float32: the weight of a "
+            "term of the loss."
         )
-    return float(beta)
+    return float(weight)

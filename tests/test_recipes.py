@@ -1,6 +1,5 @@
-"""training: settings reach the VAE, and a training that was killed goes on where it was."""
+"""recipes: settings reach the VAE, and a training that was killed goes on where it was."""
 
-import concurrent.futures
 import functools
 import json
 import math
@@ -9,7 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from vae_keras import VAE, data, networks, training
+from vae_keras import VAE, data, networks
+from vae_keras.studies import recipes
+from vae_keras.studies.checkpoint import Checkpoint
 
 SETTINGS = {
     "data": "tiny",
@@ -23,6 +24,11 @@ SETTINGS = {
 }
 
 
+def replace_measure(monkeypatch, measure):
+    # The settings of a part are read off its signature, so what stands in for it has the same.
+    monkeypatch.setattr(recipes, "measure_vae", functools.wraps(recipes.measure_vae)(measure))
+
+
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     """Sixty-four training and twenty test images of 8 x 8 pixels, under the name of a set."""
@@ -30,13 +36,13 @@ def tiny(monkeypatch):
     generator = np.random.default_rng(5)
     x, y = generator.random((84, 8, 8, 1), dtype="float32"), generator.integers(0, 3, 84)
     images = data.Images(x[:64], y[:64], x[64:], y[64:], ("a", "b", "c"))
-    monkeypatch.setattr(training, "_loaded", {"tiny": images, "elsewhere": images}.__getitem__)
-    monkeypatch.setattr(training, "EVALUATED_IMAGES", 100)
+    monkeypatch.setattr(recipes, "_loaded", {"tiny": images, "elsewhere": images}.__getitem__)
+    monkeypatch.setattr(recipes, "EVALUATED_IMAGES", 100)
     return images
 
 
 def test_a_record_holds_losses_by_epoch_and_held_out_terms():
-    result = training.train_vae(**SETTINGS)
+    result = recipes.train_vae(**SETTINGS)
     assert result["status"] == "done"
     assert {name: len(values) for name, values in result["history"].items()} == dict.fromkeys(
         ("loss", "reconstruction_loss", "kl_loss", "gradient_norm", "largest_gradient_norm", "seconds"), 3
@@ -51,7 +57,7 @@ def test_a_record_holds_losses_by_epoch_and_held_out_terms():
 
 
 def test_the_same_settings_give_the_same_losses_and_another_seed_others():
-    first, again, other = (training.train_vae(**{**SETTINGS, "seed": seed}) for seed in (0, 0, 1))
+    first, again, other = (recipes.train_vae(**{**SETTINGS, "seed": seed}) for seed in (0, 0, 1))
     for result in (first, again, other):
         del result["history"]["seconds"]
     assert first["history"] == again["history"]
@@ -68,7 +74,7 @@ def test_the_same_settings_give_the_same_losses_and_another_seed_others():
         {"hidden": [6, 5]},
         {"network": "convolutional"},
         {"warm_up": 2},
-        {"decay": True},
+        {"cosine_decay": True},
         {"weight_decay": 10.0},
         {"binarisation": "fixed"},
         {"binarisation": "dynamic"},
@@ -88,28 +94,30 @@ def test_the_same_settings_give_the_same_losses_and_another_seed_others():
     ids=str,
 )
 def test_every_setting_changes_the_result(changed):
-    assert training.train_vae(**{**SETTINGS, **changed})["held_out"]["loss"] != unchanged_loss()
+    assert recipes.train_vae(**{**SETTINGS, **changed})["held_out"]["loss"] != unchanged_loss()
 
 
 def test_momentum_changes_sgd():
     plain, with_momentum = (
-        training.train_vae(**SETTINGS, optimizer="SGD", momentum=momentum)["held_out"] for momentum in (0.0, 0.9)
+        recipes.train_vae(**SETTINGS, optimizer="SGD", momentum=momentum)["held_out"] for momentum in (0.0, 0.9)
     )
     assert plain != with_momentum
 
 
 def test_the_optimizer_is_the_one_that_the_settings_name():
-    sgd = training.make_optimizer("SGD", 0.3, 0.8, None, 2.0, weight_decay=0.1)
+    sgd = recipes.make_optimizer(
+        1, optimizer="SGD", learning_rate=0.3, momentum=0.8, clip_norm=2.0, weight_decay=0.1, ema_momentum=None
+    )
     assert isinstance(sgd, keras.optimizers.SGD)
     assert (float(sgd.learning_rate), sgd.momentum, sgd.nesterov) == (pytest.approx(0.3), 0.8, False)
     assert (sgd.clipvalue, sgd.clipnorm, sgd.global_clipnorm, sgd.weight_decay) == (None, None, 2.0, 0.1)
-    adam = training.make_optimizer("Adam", 0.3, 0.0, 0.5, None)
+    adam = recipes.make_optimizer(1, learning_rate=0.3, clip_value=0.5, clip_norm=None, ema_momentum=None)
     assert isinstance(adam, keras.optimizers.Adam)
     assert (adam.clipvalue, adam.global_clipnorm, adam.use_ema) == (0.5, None, False)
 
 
 def test_held_out_images_are_followed_where_asked():
-    result = training.train_vae(**SETTINGS, follow=True, ema_momentum=None)
+    result = recipes.train_vae(**SETTINGS, validate_each_epoch=True, ema_momentum=None)
     followed = {name for name in result["history"] if name.startswith("val_")}
     assert followed == {"val_loss", "val_reconstruction_loss", "val_kl_loss"}
     assert len(result["history"]["val_loss"]) == 3
@@ -119,57 +127,55 @@ def test_held_out_images_are_followed_where_asked():
 
 
 def test_without_an_average_the_last_weights_are_measured(monkeypatch):
-    seen, measure = [], training.measure
-    monkeypatch.setattr(
-        training, "measure", lambda vae, *rest: seen.append(vae.optimizer.use_ema) or measure(vae, *rest)
-    )
-    training.train_vae(**SETTINGS, ema_momentum=None)
-    training.train_vae(**SETTINGS)
+    seen, measure = [], recipes.measure_vae
+    replace_measure(monkeypatch, lambda vae, x, **named: seen.append(vae.optimizer.use_ema) or measure(vae, x, **named))
+    recipes.train_vae(**SETTINGS, ema_momentum=None)
+    recipes.train_vae(**SETTINGS)
     assert seen == [False, True]
 
 
 @functools.cache
 def unchanged_loss():
-    return training.train_vae(**SETTINGS)["held_out"]["loss"]
+    return recipes.train_vae(**SETTINGS)["held_out"]["loss"]
 
 
 def test_a_validation_split_leaves_the_test_set_alone(tiny, monkeypatch):
     seen = {}
     monkeypatch.setattr(VAE, "fit", lambda self, x, **arguments: seen.update(train=x) or _end(arguments))
-    monkeypatch.setattr(training, "measure", lambda vae, x, *arguments: seen.update(held_out=x) or {})
-    training.train_vae(**SETTINGS, validation=20)
+    replace_measure(monkeypatch, lambda vae, x, **named: seen.update(held_out=x) or {})
+    recipes.train_vae(**SETTINGS, validation=20)
     assert np.array_equal(seen["train"], tiny.x_train[:44])
     assert np.array_equal(seen["held_out"], tiny.x_train[44:])
 
 
 def _end(arguments):
-    state = next(callback for callback in arguments["callbacks"] if isinstance(callback, training.State))
+    state = next(callback for callback in arguments["callbacks"] if isinstance(callback, Checkpoint))
     state.history = {"loss": [1.0], "seconds": [1.0]}
 
 
 def test_binarised_runs_see_black_and_white_and_the_same_test_images():
-    tests = [training.load_images("tiny", binarisation=kind).x_test for kind in ("fixed", "dynamic")]
+    tests = [recipes.load_images(data="tiny", binarisation=kind).x_test for kind in ("fixed", "dynamic")]
     assert np.array_equal(*tests)
     assert set(np.unique(tests[0])) == {0, 1}
-    assert set(np.unique(training.load_images("tiny", binarisation="fixed").x_train)) == {0, 1}
+    assert set(np.unique(recipes.load_images(data="tiny", binarisation="fixed").x_train)) == {0, 1}
     with pytest.raises(ValueError, match="binarisation is 'sometimes'"):
-        training.load_images("tiny", binarisation="sometimes")
+        recipes.load_images(data="tiny", binarisation="sometimes")
 
 
 def test_the_bound_is_estimated_where_asked():
-    result = training.train_vae(**SETTINGS, binarisation="dynamic", bound_samples=20)
+    result = recipes.train_vae(**SETTINGS, binarisation="dynamic", bound_samples=20)
     assert -result["held_out"]["loss"] < result["held_out"]["log_likelihood"] < 0
 
 
 def test_a_folder_stands_for_a_name():
-    named = training.train_vae(**SETTINGS)
-    assert training.train_vae(**SETTINGS, folders={"tiny": "elsewhere"})["held_out"] == named["held_out"]
+    named = recipes.train_vae(**SETTINGS)
+    assert recipes.train_vae(**SETTINGS, folders={"tiny": "elsewhere"})["held_out"] == named["held_out"]
     with pytest.raises(KeyError):
-        training.train_vae(**SETTINGS, folders={"tiny": "nowhere"})
+        recipes.train_vae(**SETTINGS, folders={"tiny": "nowhere"})
 
 
 def test_a_run_that_diverges_is_recorded_as_diverged():
-    result = training.train_vae(**{**SETTINGS, "activation": "ReLU", "learning_rate": 1e30})
+    result = recipes.train_vae(**{**SETTINGS, "activation": "ReLU", "learning_rate": 1e30})
     assert result["status"] == "diverged"
     assert result["held_out"] is None
     assert len(result["history"]["loss"]) < 3 or None in result["history"]["loss"]
@@ -178,7 +184,7 @@ def test_a_run_that_diverges_is_recorded_as_diverged():
 
 @pytest.mark.parametrize("what", ["weights", "measure"])
 def test_a_run_of_which_a_weight_or_a_measure_is_not_finite_is_recorded_as_diverged(monkeypatch, what):
-    fit, measure = VAE.fit, training.measure
+    fit, measure = VAE.fit, recipes.measure_vae
 
     def spoiling_fit(self, *arguments, **named):
         fit(self, *arguments, **named)
@@ -187,14 +193,14 @@ def test_a_run_of_which_a_weight_or_a_measure_is_not_finite_is_recorded_as_diver
     if what == "weights":
         monkeypatch.setattr(VAE, "fit", spoiling_fit)
     else:
-        monkeypatch.setattr(training, "measure", lambda *arguments: {**measure(*arguments), "loss": math.inf})
-    result = training.train_vae(**SETTINGS)
+        replace_measure(monkeypatch, lambda vae, x, **named: {**measure(vae, x, **named), "loss": math.inf})
+    result = recipes.train_vae(**SETTINGS)
     assert all(map(math.isfinite, result["history"]["loss"]))
     assert (result["status"], result["held_out"]) == ("diverged", None)
 
 
 def test_the_decoder_has_the_hidden_layers_in_reverse():
-    vae = training.build("dense", (8, 8, 1), 2, [6, 5], "GELU", 0)
+    vae = recipes.build_vae((8, 8, 1), network="dense", hidden=[6, 5], activation="GELU", seed=0)
     widths = [
         [layer.units for layer in part.layers if isinstance(layer, keras.layers.Dense)]
         for part in (vae.encoder, vae.decoder)
@@ -210,7 +216,7 @@ def test_the_learning_rate_falls_until_the_last_batch(monkeypatch):
         return fit(self, *arguments, **named)
 
     monkeypatch.setattr(VAE, "fit", watched_fit)
-    training.train_vae(**{**SETTINGS, "batch_size": 20}, decay=True)
+    recipes.train_vae(**{**SETTINGS, "batch_size": 20}, cosine_decay=True)
     # Three epochs of four batches: sixty-four images, twenty at a time.
     assert seen[0].decay_steps == 12
     assert float(seen[0](12)) == pytest.approx(SETTINGS["learning_rate"] / 100)
@@ -219,7 +225,7 @@ def test_the_learning_rate_falls_until_the_last_batch(monkeypatch):
 def test_a_small_test_set_is_evaluated_many_times(tiny, monkeypatch):
     seen, evaluate = [], VAE.evaluate
     monkeypatch.setattr(VAE, "evaluate", lambda self, x, **named: seen.append(x) or evaluate(self, x, **named))
-    training.train_vae(**SETTINGS)
+    recipes.train_vae(**SETTINGS)
     assert np.array_equal(np.unique(seen[0], axis=0), np.unique(tiny.x_test, axis=0))
     assert len(seen[0]) == 100
 
@@ -242,7 +248,7 @@ def test_a_small_test_set_is_evaluated_many_times(tiny, monkeypatch):
 )
 def test_unknown_settings_and_those_that_exclude_each_other_are_refused(changed, message):
     with pytest.raises(ValueError, match=message):
-        training.train_vae(**{**SETTINGS, **changed})
+        recipes.train_vae(**{**SETTINGS, **changed})
 
 
 class Killed(BaseException):
@@ -252,11 +258,11 @@ class Killed(BaseException):
 @pytest.mark.parametrize("binarisation", ["fixed", "dynamic"])
 def test_a_training_that_is_killed_goes_on(tmp_path, monkeypatch, binarisation):
     """Every variable of the model and the optimiser is what it was, and no epoch is done twice."""
-    monkeypatch.setattr(training.State.__init__, "__defaults__", (0.0,))
-    settings = {**SETTINGS, "epochs": 6, "warm_up": 4, "decay": True, "binarisation": binarisation}
-    train = functools.partial(training.train_vae, **settings, backup=tmp_path / "run")
+    monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0.0,))
+    settings = {**SETTINGS, "epochs": 6, "warm_up": 4, "cosine_decay": True, "binarisation": binarisation}
+    train = functools.partial(recipes.train_vae, **settings, backup=tmp_path / "run")
     epochs, states = [], []
-    begin, fit = training.State.on_epoch_begin, VAE.fit
+    begin, fit = Checkpoint.on_epoch_begin, VAE.fit
 
     def kill_at_three(self, epoch, logs=None):
         epochs.append(epoch)
@@ -273,7 +279,7 @@ def test_a_training_that_is_killed_goes_on(tmp_path, monkeypatch, binarisation):
         return fit(self, *arguments, **named)
 
     betas, begun = [], []
-    monkeypatch.setattr(training.State, "on_epoch_begin", kill_at_three)
+    monkeypatch.setattr(Checkpoint, "on_epoch_begin", kill_at_three)
     monkeypatch.setattr(VAE, "fit", watched_fit)
     with pytest.raises(Killed):
         train()
@@ -293,74 +299,26 @@ def test_a_training_that_is_killed_goes_on(tmp_path, monkeypatch, binarisation):
 
 
 def test_a_kill_while_measuring_loses_no_training(tmp_path, monkeypatch):
-    whole = training.train_vae(**SETTINGS, backup=tmp_path / "whole")
+    whole = recipes.train_vae(**SETTINGS, backup=tmp_path / "whole")
     # A training long enough to have kept a state once, and not at its last epoch.
-    end_epoch = training.State.on_epoch_end
+    end_epoch = Checkpoint.on_epoch_end
     monkeypatch.setattr(
-        training.State,
+        Checkpoint,
         "on_epoch_end",
         lambda self, epoch, logs=None: end_epoch(self, epoch, logs) or (epoch == 0 and self.save()),
     )
-    measure, epochs = training.measure, []
+    epochs = []
 
-    def killed(*arguments):
+    def killed(vae, x, **named):
         raise Killed
 
-    monkeypatch.setattr(training, "measure", killed)
-    with pytest.raises(Killed):
-        training.train_vae(**SETTINGS, backup=tmp_path / "run")
-    monkeypatch.setattr(training, "measure", measure)
-    monkeypatch.setattr(training.State, "on_epoch_begin", lambda self, epoch, logs=None: epochs.append(epoch))
-    result = training.train_vae(**SETTINGS, backup=tmp_path / "run")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        replace_measure(patch, killed)
+        recipes.train_vae(**SETTINGS, backup=tmp_path / "run")
+    monkeypatch.setattr(Checkpoint, "on_epoch_begin", lambda self, epoch, logs=None: epochs.append(epoch))
+    result = recipes.train_vae(**SETTINGS, backup=tmp_path / "run")
     assert epochs == []
     assert result["held_out"]["kl_loss"] == pytest.approx(whole["held_out"]["kl_loss"], abs=1e-4)
-
-
-def small_model():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("adam")
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def test_a_state_that_is_valid_is_never_written_again(tmp_path):
-    """A kill in the middle of it would leave the valid one with half of the weights."""
-    model = small_model()
-    state = training.State(model, tmp_path)
-    state.save()
-    (tmp_path / "000000.weights.h5").write_bytes(b"as it was")
-    state.save()
-    assert (tmp_path / "000000.weights.h5").read_bytes() == b"as it was"
-
-
-def test_a_kill_between_the_files_of_a_state_leaves_the_one_before(tmp_path, monkeypatch):
-    model = small_model()
-    state = training.State(model, tmp_path)
-    state.epoch = 1
-    state.save()
-    state.epoch = 2
-    monkeypatch.setattr(model, "save_weights", lambda path: path.write_bytes(b"half") and _raise(Killed))
-    with pytest.raises(Killed):
-        state.save()
-    state.lock.close()
-    assert training.State(model, tmp_path).epoch == 1
-
-
-def _raise(error):
-    raise error
-
-
-def test_two_trainings_of_one_run_take_turns(tmp_path):
-    backup = tmp_path / "run"
-    model = small_model()
-    first = training.State(model, backup)
-    first.history = {"loss": [1.0], "seconds": [1.0]}
-    with concurrent.futures.ThreadPoolExecutor() as executor:
-        second = executor.submit(training.State, model, backup)
-        with pytest.raises(TimeoutError):
-            second.result(timeout=0.2)
-        first.result(dict)
-        second.result(timeout=10).lock.close()
 
 
 def variables(vae):
@@ -368,8 +326,8 @@ def variables(vae):
 
 
 def test_sharing_the_folder_of_states_takes_the_same_names():
-    assert set(training.ACTIVATIONS) >= {"GELU", "ReLU", "LeakyReLU(0.3)"}
-    for activation in training.ACTIVATIONS.values():
+    assert set(recipes.ACTIVATIONS) >= {"GELU", "ReLU", "LeakyReLU(0.3)"}
+    for activation in recipes.ACTIVATIONS.values():
         layer = networks.activation_layer(activation)
         assert np.isfinite(keras.ops.convert_to_numpy(layer(np.linspace(-3, 3, 7, dtype="float32")))).all()
 
@@ -390,9 +348,9 @@ def test_names_of_the_activations_say_what_they_are():
         "tanh": np.tanh(x),
         "sigmoid": 1 / (1 + np.exp(-x)),
     }
-    assert set(expected) == set(training.ACTIVATIONS)
+    assert set(expected) == set(recipes.ACTIVATIONS)
     for name, values in expected.items():
-        layer = networks.activation_layer(training.ACTIVATIONS[name])
+        layer = networks.activation_layer(recipes.ACTIVATIONS[name])
         assert keras.ops.convert_to_numpy(layer(x)) == pytest.approx(values, abs=2e-6), name
     assert not np.allclose(expected["GELU"], expected["GELU (tanh)"], atol=1e-5)
 
@@ -415,7 +373,7 @@ def deep_models(monkeypatch):
 
 
 def test_the_deep_autoencoder_is_that_of_the_paper(tiny, deep_models):
-    result = training.train_deep_autoencoder(**DEEP)
+    result = recipes.train_deep_autoencoder(**DEEP)
     model, weights = deep_models[0]
     assert [kernel.shape[1] for kernel in weights[::2]] == [16, 8, 4, 8, 16, 64]
     for kernel, bias in zip(weights[::2], weights[1::2]):
@@ -439,7 +397,7 @@ def test_the_deep_autoencoder_is_that_of_the_paper(tiny, deep_models):
 
 def test_deep_autoencoders_of_one_seed_start_from_the_same_weights(deep_models):
     settings = [DEEP, {**DEEP, "activation": "GELU"}, {**DEEP, "seed": 1}]
-    losses = [training.train_deep_autoencoder(**run)["held_out"]["loss"] for run in settings]
+    losses = [recipes.train_deep_autoencoder(**run)["held_out"]["loss"] for run in settings]
     assert len(set(losses)) == 3
     (_, first), (_, same), (_, other) = deep_models
     assert all(np.array_equal(a, b) for a, b in zip(first, same))
@@ -447,8 +405,8 @@ def test_deep_autoencoders_of_one_seed_start_from_the_same_weights(deep_models):
 
 
 def test_a_deep_autoencoder_that_is_killed_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(training.State.__init__, "__defaults__", (0.0,))
-    begin, epochs = training.State.on_epoch_begin, []
+    monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0.0,))
+    begin, epochs = Checkpoint.on_epoch_begin, []
 
     def kill_once(self, epoch, logs=None):
         epochs.append(epoch)
@@ -456,16 +414,16 @@ def test_a_deep_autoencoder_that_is_killed_goes_on(tmp_path, monkeypatch):
             raise Killed
         begin(self, epoch, logs)
 
-    monkeypatch.setattr(training.State, "on_epoch_begin", kill_once)
+    monkeypatch.setattr(Checkpoint, "on_epoch_begin", kill_once)
     with pytest.raises(Killed):
-        training.train_deep_autoencoder(**DEEP, backup=tmp_path / "run")
-    result = training.train_deep_autoencoder(**DEEP, backup=tmp_path / "run")
+        recipes.train_deep_autoencoder(**DEEP, backup=tmp_path / "run")
+    result = recipes.train_deep_autoencoder(**DEEP, backup=tmp_path / "run")
     assert epochs == [0, 1, 2, 2]
     assert len(result["history"]["val_loss"]) == 3
 
 
 def test_deep_autoencoders_that_diverge_and_bad_names(tmp_path):
-    result = training.train_deep_autoencoder(**{**DEEP, "learning_rate": 1e30})
+    result = recipes.train_deep_autoencoder(**{**DEEP, "learning_rate": 1e30})
     assert (result["status"], result["held_out"]) == ("diverged", None)
     with pytest.raises(ValueError, match="gellu"):
-        training.train_deep_autoencoder(**{**DEEP, "activation": "gellu"})
+        recipes.train_deep_autoencoder(**{**DEEP, "activation": "gellu"})

@@ -1,11 +1,13 @@
-"""The studies of the book: for each, the runs that it consists of."""
+"""The studies of the book: the runs that each consists of, the names of its arms, and what was published before."""
 
 import itertools
-import json
 import math
 import statistics
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from vae_keras.training import ACTIVATIONS, train_deep_autoencoder, train_vae
+from vae_keras.studies.recipes import ACTIVATIONS, NETWORKS, train_deep_autoencoder, train_vae
+from vae_keras.studies.records import key
 
 SEEDS = range(10)
 # Seeds for the choice of a learning rate are others than those of the comparison.
@@ -14,8 +16,7 @@ BUNDLED_RATES = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 FULL_RATES = (2e-3, 4e-3, 8e-3, 1.6e-2)
 # Clipping by norm shortens the steps by hundreds of times, and the rate has to make up for it.
 SGD_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
-THAT_MATTER = ("LeakyReLU(0.3)", "LeakyReLU(0.01)", "ReLU", "ELU", "SiLU", "GELU")
-NETWORKS = ("dense", "convolutional")
+MAIN_ACTIVATIONS = ("LeakyReLU(0.3)", "LeakyReLU(0.01)", "ReLU", "ELU", "SiLU", "GELU")
 # A dense VAE as Mashra and Shahid 2022 describe it, followed on the held-out images; its last weights are measured.
 SQUARED_ERROR = {
     "data": "mnist_5k",
@@ -24,44 +25,67 @@ SQUARED_ERROR = {
     "reconstruction_loss": "gaussian",
     "batch_size": 64,
     "ema_momentum": None,
-    "follow": True,
+    "validate_each_epoch": True,
 }
 
 
-def key(run: dict) -> str:
-    """Name a run by its settings, whatever their order: the same settings, the same run."""
-    return json.dumps(run, sort_keys=True, allow_nan=False)
+class Study(NamedTuple):
+    """The runs of a study, a function from the records so far, and what does one of them, on how many processes."""
+
+    runs: Callable[[list[dict]], list[dict]]
+    train: Callable[..., dict]
+    # What times the trainings has the machine for itself.
+    workers: int = 2
 
 
 def activations(records: list[dict]) -> list[dict]:
     """Compare ten activations on the bundled digits: five rates each, then ten seeds at the best."""
     recipe = {"data": "mnist_5k", "epochs": 30, "batch_size": 64, "warm_up": 15}
-    cells = [{**recipe, "network": n, "activation": a} for n, a in itertools.product(NETWORKS, ACTIVATIONS)]
-    return compare(cells, records, rates=BUNDLED_RATES, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS)
+    arms = [{**recipe, "network": n, "activation": a} for n, a in itertools.product(NETWORKS, ACTIVATIONS)]
+    return compare(arms, records, rates=BUNDLED_RATES, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS)
 
 
-def full(records: list[dict]) -> list[dict]:
+def activations_full_data(records: list[dict]) -> list[dict]:
     """Compare the six that matter on all of MNIST and Fashion-MNIST: four rates each, then five seeds at the best."""
     recipe = {"epochs": 6, "batch_size": 128, "warm_up": 3}
-    cells = [
+    arms = [
         {**recipe, "data": d, "network": n, "activation": a}
-        for n, d, a in itertools.product(NETWORKS, ("mnist", "fashion_mnist"), THAT_MATTER)
+        for n, d, a in itertools.product(NETWORKS, ("mnist", "fashion_mnist"), MAIN_ACTIVATIONS)
     ]
-    return compare(cells, records, rates=FULL_RATES, choice_seeds=CHOICE_SEEDS[:1], validation=10_000, seeds=SEEDS[:5])
+    return compare(arms, records, rates=FULL_RATES, choice_seeds=CHOICE_SEEDS[:1], validation=10_000, seeds=SEEDS[:5])
 
 
-def compare(cells: list[dict], records: list[dict], *, rates, choice_seeds, validation: int, seeds) -> list[dict]:
-    """List the runs of a comparison in which every cell has its own best learning rate.
+def compare(
+    arms: list[dict],
+    records: list[dict],
+    *,
+    rates: Sequence[float],
+    choice_seeds: Sequence[int],
+    validation: int,
+    seeds: Sequence[int],
+) -> list[dict]:
+    """List the runs of a comparison in which every arm has its own best learning rate.
 
-    First each cell at each rate, measured on `validation` of the training images; once the records hold all rates of
-    a cell, also that cell with `seeds`, measured on the test set, at the rate with the least mean loss. A rate at which
-    one of these trainings diverges is given up for the best of the smaller ones.
+    First each arm at each rate, measured on a part of the training images; once the records hold all rates of an arm,
+    also that arm with other seeds, measured on the test set, at the rate with the least mean loss. A rate at which one
+    of these trainings diverges is given up for the best of the smaller ones.
+
+    Args:
+        arms: Settings of what is compared, without a learning rate and a seed.
+        records: What has been recorded so far.
+        rates: The learning rates to choose from.
+        choice_seeds: Seeds of the trainings that choose.
+        validation: How many training images they are measured on.
+        seeds: Seeds of the trainings that are compared.
+
+    Returns:
+        All runs that can be named so far.
     """
     held_out = {key(record["run"]): (record["held_out"] or {}).get("loss", math.inf) for record in records}
     chosen, best = [], []
-    for cell in cells:
+    for arm in arms:
         choices = {
-            rate: [{**cell, "learning_rate": rate, "validation": validation, "seed": seed} for seed in choice_seeds]
+            rate: [{**arm, "learning_rate": rate, "validation": validation, "seed": seed} for seed in choice_seeds]
             for rate in rates
         }
         chosen += itertools.chain(*choices.values())
@@ -69,14 +93,14 @@ def compare(cells: list[dict], records: list[dict], *, rates, choice_seeds, vali
             left = rates
             while left:
                 rate = min(left, key=lambda rate: statistics.mean(held_out[key(run)] for run in choices[rate]))
-                best.append({**cell, "learning_rate": rate})
+                best.append({**arm, "learning_rate": rate})
                 diverged = any(held_out.get(key({**best[-1], "seed": seed})) == math.inf for seed in seeds)
                 left = [smaller for smaller in rates if diverged and smaller < rate]
-    return chosen + [{**cell, "seed": seed} for seed, cell in itertools.product(seeds, best)]
+    return chosen + [{**arm, "seed": seed} for seed, arm in itertools.product(seeds, best)]
 
 
 def cost(records: list[dict]) -> list[dict]:
-    """Time the epochs of the ten activations in turns, so that what else the machine does meets all: use one worker."""
+    """Time the epochs of the ten activations in turns, so that what else the machine does meets all."""
     recipe = {"data": "mnist_5k", "epochs": 6, "batch_size": 64, "learning_rate": 2e-3}
     return [
         {**recipe, "network": network, "activation": activation, "seed": seed}
@@ -86,7 +110,7 @@ def cost(records: list[dict]) -> list[dict]:
 
 def published(records: list[dict]) -> list[dict]:
     """Train the VAEs of three published likelihoods on MNIST, and for each a network of our own."""
-    same = {"data": "mnist", "network": "dense", "decay": True, "ema_momentum": 0.999, "seed": 0}
+    same = {"data": "mnist", "network": "dense", "cosine_decay": True, "ema_momentum": 0.999, "seed": 0}
     same |= {"batch_size": 100, "learning_rate": 1e-3}
     plane = {**same, "binarisation": "dynamic", "latent_dim": 2, "bound_samples": 5000}
     burda = {**same, "binarisation": "dynamic", "latent_dim": 50, "bound_samples": 5000}
@@ -132,39 +156,63 @@ def gelu_paper(records: list[dict]) -> list[dict]:
 def sgd(records: list[dict]) -> list[dict]:
     """Compare clipping by value and by norm, and momenta, and Adam, each at its own best rate of ten, by ten seeds."""
     plain = {"optimizer": "SGD", "momentum": 0.9, "clip_value": None, "clip_norm": None}
-    arms = [
+    limits_and_momenta = [
         plain,
         *({**plain, "clip_value": value} for value in (0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0)),
         *({**plain, "clip_norm": norm} for norm in (0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)),
         *({**plain, "clip_value": 1.0, "momentum": momentum} for momentum in (0.0, 0.5, 0.8, 0.85, 0.95, 0.99)),
         {**plain, "optimizer": "Adam", "momentum": 0.0},
     ]
-    cells = [{**SQUARED_ERROR, "epochs": 30, **arm} for arm in arms]
-    return compare(cells, records, rates=SGD_RATES, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS)
+    arms = [{**SQUARED_ERROR, "epochs": 30, **arm} for arm in limits_and_momenta]
+    return compare(arms, records, rates=SGD_RATES, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS)
 
 
 def samples(records: list[dict]) -> list[dict]:
-    """Train with one to ten draws of z for an image, five seeds each, and follow the held-out loss: use one worker."""
-    cells = [{**SQUARED_ERROR, "epochs": 40, "samples": count} for count in (1, 2, 5, 10)]
+    """Train with one to ten draws of z for an image, five seeds each, and follow the held-out loss."""
+    arms = [{**SQUARED_ERROR, "epochs": 40, "samples": count} for count in (1, 2, 5, 10)]
     rates = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
-    return compare(cells, records, rates=rates, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS[:5])
+    return compare(arms, records, rates=rates, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS[:5])
 
 
 def tied(records: list[dict]) -> list[dict]:
-    """Train VAEs with kernels of the decoder's own and with the encoder's, five seeds each: use one worker."""
+    """Train VAEs with kernels of the decoder's own and with the encoder's, five seeds each."""
     recipe = {"data": "mnist_5k", "network": "dense", "activation": "GELU", "epochs": 30, "batch_size": 64}
-    cells = [{**recipe, "warm_up": 15, "tied": tied} for tied in (False, True)]
-    return compare(cells, records, rates=BUNDLED_RATES, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS[:5])
+    arms = [{**recipe, "warm_up": 15, "tied": tied} for tied in (False, True)]
+    return compare(arms, records, rates=BUNDLED_RATES, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS[:5])
 
 
 STUDIES = {
-    "activations": (activations, train_vae),
-    "cost": (cost, train_vae),
-    "full": (full, train_vae),
-    "expected": (expected, train_vae),
-    "published": (published, train_vae),
-    "gelu_paper": (gelu_paper, train_deep_autoencoder),
-    "sgd": (sgd, train_vae),
-    "samples": (samples, train_vae),
-    "tied": (tied, train_vae),
+    "activations": Study(activations, train_vae),
+    "activations_full_data": Study(activations_full_data, train_vae),
+    "cost": Study(cost, train_vae, workers=1),
+    "expected": Study(expected, train_vae, workers=1),
+    "published": Study(published, train_vae),
+    "gelu_paper": Study(gelu_paper, train_deep_autoencoder),
+    "sgd": Study(sgd, train_vae),
+    "samples": Study(samples, train_vae, workers=1),
+    "tied": Study(tied, train_vae, workers=1),
 }
+
+# log p(x) of the test images, by binarisation and number of latents, as their authors print it, and their network.
+PUBLISHED = {
+    ("dynamic", 2): (-135.7, "Davidson et al. 2018, table 1", "784-256-128-2 ReLU"),
+    ("fixed", 40): (-89.78, "pythae, its table of reproductions", "784-400-40 ReLU"),
+    ("dynamic", 50): (-86.76, "Burda et al. 2016, table 1", "784-200-200-50 tanh"),
+}
+
+
+def sgd_arm(run: dict) -> str:
+    """Name the arm of the study `sgd` to which a run belongs.
+
+    Args:
+        run: The settings of a run of that study.
+
+    Returns:
+        Such as "value 1", "norm 0.5", "none", "momentum 0.8" or "Adam".
+    """
+    if run["optimizer"] == "Adam":
+        return "Adam"
+    if run["momentum"] != 0.9:
+        return f"momentum {run['momentum']:g}"
+    limits = {"value": run["clip_value"], "norm": run["clip_norm"]}
+    return "".join(f"{kind} {limit:g}" for kind, limit in limits.items() if limit is not None) or "none"

@@ -1,7 +1,6 @@
-"""study: runs are recorded once, whatever is killed and when."""
+"""runner: runs are recorded once, whatever is killed and when."""
 
 import concurrent.futures
-import fcntl
 import functools
 import json
 import math
@@ -14,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from vae_keras import studies, study
+from vae_keras.studies import __main__ as command_line
+from vae_keras.studies import catalogue, runner
+from vae_keras.studies.records import read_file
 
 HERE = Path(__file__).resolve().parent
 RUNS = [{"seed": seed, "rate": 0.1} for seed in range(8)]
@@ -43,7 +44,7 @@ def seeds_of(records):
 
 
 def run_quietly(runs, train, out, **arguments):
-    return study.run_study(runs, train, out, progress=False, **arguments)
+    return runner.run_study(runs, train, out, progress=False, **arguments)
 
 
 def test_every_run_leaves_one_self_contained_line(tmp_path):
@@ -67,49 +68,12 @@ def test_what_is_recorded_is_not_run_again(tmp_path):
     records = run_quietly([*again, *RUNS[:5], RUNS[4]], train, out)
     assert sorted(path.name[0] for path in tmp_path.glob("*.started")) == ["3", "4"]
     assert seeds_of(records) == [0, 1, 2, 3, 4]
-    assert study.read_records(out) == records
+    assert read_file(out) == records
 
 
 def test_other_settings_are_another_run(tmp_path):
     records = run_quietly([{"seed": 1}, {"seed": 1, "rate": 1}, {"seed": 1, "rate": 2}], square, tmp_path / "r.jsonl")
     assert len(records) == 3
-
-
-@pytest.mark.parametrize("cut", [1, 7, 20, -2])
-def test_half_a_line_is_no_result(tmp_path, cut):
-    out = tmp_path / "records.jsonl"
-    run_quietly(RUNS[:3], square, out)
-    content = out.read_bytes()
-    last = content.rstrip().rfind(b"\n") + 1
-    out.write_bytes(content[: last + cut] if cut > 0 else content[:cut])
-    assert seeds_of(study.read_records(out)) == [0, 1]
-    assert seeds_of(run_quietly(RUNS[:4], square, out)) == [0, 1, 2, 3]
-    assert seeds_of(study.read_records(out)) == [0, 1, 2, 3]
-
-
-def test_a_whole_record_without_the_end_of_its_line_counts(tmp_path):
-    out = tmp_path / "records.jsonl"
-    run_quietly(RUNS[:3], square, out)
-    out.write_bytes(out.read_bytes()[:-1])
-    assert seeds_of(study.read_records(out)) == [0, 1, 2]
-    assert seeds_of(run_quietly(RUNS[:4], square, out)) == [0, 1, 2, 3]
-
-
-def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path):
-    out = tmp_path / "notes.txt"
-    out.write_text("not to be lost")
-    with pytest.raises(ValueError, match=r"notes\.txt, line 1"):
-        run_quietly(RUNS, square, out)
-    assert out.read_text() == "not to be lost"
-
-
-@pytest.mark.parametrize("line", ["{", "[]", "{}", "", "7"])
-def test_a_line_that_is_no_record_is_named(tmp_path, line):
-    out = tmp_path / "records.jsonl"
-    run_quietly(RUNS[:1], square, out)
-    out.write_text(out.read_text() + line + "\n")
-    with pytest.raises(ValueError, match=r"records\.jsonl, line 2"):
-        run_quietly(RUNS, square, out)
 
 
 def test_later_runs_may_depend_on_earlier_ones(tmp_path):
@@ -131,16 +95,8 @@ def test_a_run_that_fails_is_not_recorded_and_the_others_are(tmp_path, workers):
     with pytest.raises(RuntimeError, match=r"1 runs failed.*'seed': 3") as error:
         run_quietly(RUNS, fails_at_three, out, executor=executor)
     assert isinstance(error.value.__cause__, ArithmeticError)
-    assert sorted(seeds_of(study.read_records(out))) == [0, 1, 2, 4, 5, 6, 7]
+    assert sorted(seeds_of(read_file(out))) == [0, 1, 2, 4, 5, 6, 7]
     assert seeds_of(run_quietly(RUNS, square, out))[-1] == 3
-
-
-def test_two_studies_do_not_write_to_one_file(tmp_path):
-    out = tmp_path / "records.jsonl"
-    with out.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(BlockingIOError, match="Another study"):
-            run_quietly(RUNS, square, out)
 
 
 def test_numbers_that_json_does_not_have_are_not_written(tmp_path):
@@ -149,12 +105,12 @@ def test_numbers_that_json_does_not_have_are_not_written(tmp_path):
     with pytest.raises(RuntimeError, match=r"1 runs failed.*'seed': 1") as error:
         run_quietly(RUNS[:3], lambda run: {"held_out": {"loss": losses[run["seed"]]}}, out)
     assert "JSON" in str(error.value.__cause__)
-    assert seeds_of(study.read_records(out)) == [0, 2]
+    assert seeds_of(read_file(out)) == [0, 2]
 
 
 def test_a_record_is_safe_when_it_is_told(tmp_path):
     out, told = tmp_path / "records.jsonl", []
-    run_quietly(RUNS[:3], square, out, on_record=lambda run: told.append((run, seeds_of(study.read_records(out)))))
+    run_quietly(RUNS[:3], square, out, on_record=lambda run: told.append((run, seeds_of(read_file(out)))))
     assert told == [(RUNS[0], [0]), (RUNS[1], [0, 1]), (RUNS[2], [0, 1, 2])]
 
 
@@ -165,19 +121,20 @@ def noted_training(*, seed, rate=0.5, widths=(2, 3), folders=None, backup=None):
     return {"status": "done", "held_out": {"loss": seed}}
 
 
+def two_runs(records):
+    return [{"seed": 1}, {"seed": 2, "rate": 0.1}]
+
+
 def test_the_command_line_runs_a_study(tmp_path, monkeypatch, capsys):
     (tmp_path / "data").mkdir()
-    monkeypatch.setitem(
-        studies.STUDIES, "cost", (lambda records: [{"seed": 1}, {"seed": 2, "rate": 0.1}], noted_training)
-    )
-    monkeypatch.setattr(study, "processes", lambda workers: concurrent.futures.ThreadPoolExecutor(workers))
+    monkeypatch.setitem(catalogue.STUDIES, "cost", catalogue.Study(two_runs, noted_training))
+    monkeypatch.setattr(command_line, "processes", lambda workers: concurrent.futures.ThreadPoolExecutor(workers))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["study", "cost", "--workers", "2", "--folder", "tiny=data"])
-    study.main()
-    assert "results/cost.jsonl holds 2 records" in capsys.readouterr().out
-    records = {record["run"]["seed"]: record for record in study.read_records(tmp_path / "results" / "cost.jsonl")}
-    assert records[1]["defaults"] == {"rate": 0.5, "widths": [2, 3]}
-    assert records[2]["defaults"] == {"widths": [2, 3]}
+    command_line.main()
+    assert "results/cost.jsonl holds 2 records, after 0.0 minutes." in capsys.readouterr().out
+    records = {record["run"]["seed"]: record for record in read_file(tmp_path / "results" / "cost.jsonl")}
+    assert [records[seed]["run"] for seed in (1, 2)] == two_runs([])
     # Each run has a state of its own, which is gone when its record is safe.
     assert len({(tmp_path / "data" / f"{seed}").read_text() for seed in (1, 2)}) == 2
     assert not list((tmp_path / "results").glob("*.unfinished"))
@@ -186,7 +143,7 @@ def test_the_command_line_runs_a_study(tmp_path, monkeypatch, capsys):
 def test_the_command_line_refuses_a_folder_without_a_name(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["study", "cost", "--folder", "data"])
     with pytest.raises(SystemExit):
-        study.main()
+        command_line.main()
     assert "mnist=path" in capsys.readouterr().err
 
 
@@ -200,7 +157,7 @@ def test_runs_in_one_process_take_turns(tmp_path):
         busy.remove(seed)
         return {}
 
-    train = functools.partial(study._train, train, folders={}, backups=tmp_path)
+    train = functools.partial(runner.do_run, train, folders={}, backups=tmp_path)
     with concurrent.futures.ThreadPoolExecutor(4) as executor:
         run_quietly([{"seed": seed} for seed in range(4)], train, tmp_path / "records.jsonl", executor=executor)
     assert together == [1, 1, 1, 1]
@@ -214,16 +171,16 @@ def threads_of_tensorflow(run):
 
 def test_processes_share_the_cores(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    with study.processes(2) as executor:
+    with runner.processes(2) as executor:
         (record,) = run_quietly([{}], threads_of_tensorflow, tmp_path / "records.jsonl", executor=executor)
     assert record["threads"] == 3
     with pytest.raises(ValueError, match="workers is 0"):
-        study.processes(0)
+        runner.processes(0)
 
 
 def test_progress_bar_counts_what_was_done_before_and_tells_the_time_left(tmp_path, capsys):
-    study.run_study(RUNS[:6], square, tmp_path / "records.jsonl", progress=False)
-    study.run_study(RUNS, lambda run: time.sleep(0.2) or square(run), tmp_path / "records.jsonl")
+    runner.run_study(RUNS[:6], square, tmp_path / "records.jsonl", progress=False)
+    runner.run_study(RUNS, lambda run: time.sleep(0.2) or square(run), tmp_path / "records.jsonl")
     shown = capsys.readouterr().err
     assert "6/8" in shown
     assert "8/8" in shown
@@ -234,14 +191,14 @@ STUDY = """
 import functools, sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from test_study import RUNS, noted_square
-from vae_keras import study
+from test_runner import RUNS, noted_square
+from vae_keras.studies import runner
 
 if __name__ == "__main__":
     folder = Path({folder!r})
     train = functools.partial(noted_square, folder=folder, seconds=0.7)
-    with study.processes(2) as executor:
-        study.run_study(RUNS, train, folder / "records.jsonl", executor)
+    with runner.processes(2) as executor:
+        runner.run_study(RUNS, train, folder / "records.jsonl", executor)
 """
 
 
@@ -260,7 +217,7 @@ def test_a_study_that_is_killed_goes_on(tmp_path):
     workers = set()
     for kill in range(3):
         running = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True)
-        while len(study.read_records(out)) < 2 * (kill + 1):
+        while len(read_file(out)) < 2 * (kill + 1):
             assert running.poll() is None
             time.sleep(0.02)
         running.send_signal(signal.SIGKILL)
@@ -271,9 +228,9 @@ def test_a_study_that_is_killed_goes_on(tmp_path):
     while any(map(alive, workers)):
         assert time.monotonic() < deadline, "workers outlive the study that was killed"
         time.sleep(0.05)
-    before = seeds_of(study.read_records(out))
+    before = seeds_of(read_file(out))
     subprocess.run([sys.executable, script], check=True, stderr=subprocess.DEVNULL)
-    records = study.read_records(out)
+    records = read_file(out)
     assert seeds_of(records)[: len(before)] == before
     assert sorted(seeds_of(records)) == list(range(8))
     ended = [path.name[0] for path in tmp_path.glob("*.ended")]
@@ -284,17 +241,17 @@ def test_a_worker_that_is_killed_costs_no_record(tmp_path):
     out = tmp_path / "records.jsonl"
 
     def kill_a_worker():
-        while not study.read_records(out):
+        while not read_file(out):
             time.sleep(0.02)
         os.kill(int(next(tmp_path.glob("*.started")).name.split(".")[1]), signal.SIGKILL)
 
     train = functools.partial(noted_square, folder=tmp_path, seconds=0.4)
-    with concurrent.futures.ThreadPoolExecutor() as thread, study.processes(2) as executor:
+    with concurrent.futures.ThreadPoolExecutor() as thread, runner.processes(2) as executor:
         killed = thread.submit(kill_a_worker)
         with pytest.raises(RuntimeError, match="tried again next time"):
             run_quietly(RUNS, train, out, executor=executor)
         killed.result()
-    assert 0 < len(study.read_records(out)) < 8
+    assert 0 < len(read_file(out)) < 8
     assert sorted(seeds_of(run_quietly(RUNS, square, out))) == list(range(8))
 
 
@@ -318,87 +275,21 @@ def test_study_on_a_dask_cluster_survives_a_worker(tmp_path):
         train = functools.partial(noted_square, folder=tmp_path, seconds=0.5)
 
         def kill_a_worker():
-            while not study.read_records(out):
+            while not read_file(out):
                 time.sleep(0.02)
             os.kill(int(next(tmp_path.glob("*.started")).name.split(".")[1]), signal.SIGKILL)
 
         with (
             concurrent.futures.ThreadPoolExecutor() as thread,
-            study.dask_cluster(json.loads(address.read_text())["address"]) as executor,
+            runner.dask_cluster(json.loads(address.read_text())["address"]) as executor,
         ):
             killed = thread.submit(kill_a_worker)
             records = run_quietly(RUNS, train, out, executor=executor)
             killed.result()
         assert sorted(seeds_of(records)) == list(range(8))
-        assert study.read_records(out) == records
+        assert read_file(out) == records
         processes = {path.name.split(".")[1] for path in tmp_path.glob("*.started")}
         assert len(processes) == 2
     finally:
         for process in started:
             process.kill()
-
-
-def test_every_cell_is_compared_at_its_own_best_rate():
-    cells = [{"activation": "GELU"}, {"activation": "tanh"}]
-    arguments = {"rates": (1, 2, 3), "choice_seeds": (100, 101), "validation": 9, "seeds": (0, 1)}
-    chosen = studies.compare(cells, [], **arguments)
-    assert len(chosen) == 12
-    assert all(run["validation"] == 9 and run["seed"] >= 100 for run in chosen)
-    # The mean decides, a run that diverged rules a rate out, and tanh lacks one record still.
-    losses = {1: (5.0, 9.0), 2: (6.0, 6.0), 3: (1.0, None)}
-    records = [
-        {
-            "run": run,
-            "held_out": None if loss is None else {"loss": loss},
-            "status": "done" if loss is not None else "diverged",
-        }
-        for run in chosen[:11]
-        for loss in [losses[run["learning_rate"]][run["seed"] - 100]]
-    ]
-    both = studies.compare(cells, records, **arguments)
-    assert both[:12] == chosen
-    assert both[12:] == [{"activation": "GELU", "learning_rate": 2, "seed": seed} for seed in (0, 1)]
-    # In turns, so that their seconds can be compared.
-    last = {"run": chosen[11], "held_out": {"loss": 0.0}, "status": "done"}
-    compared = studies.compare(cells, [*records, last], **arguments)[12:]
-    assert [(run["activation"], run["learning_rate"], run["seed"]) for run in compared] == [
-        ("GELU", 2, 0),
-        ("tanh", 3, 0),
-        ("GELU", 2, 1),
-        ("tanh", 3, 1),
-    ]
-
-
-def test_a_rate_at_which_a_training_diverges_is_given_up_for_the_best_of_the_smaller_ones():
-    arguments = {"rates": (1, 2, 3, 4), "choice_seeds": (100,), "validation": 9, "seeds": (0, 1)}
-    losses = {1: 8.0, 2: 7.0, 3: 5.0, 4: 6.0}
-    records = []
-
-    def finals():
-        return [
-            (r["learning_rate"], r["seed"]) for r in studies.compare([{"activation": "GELU"}], records, **arguments)
-        ][4:]
-
-    def note(rate, seed, loss, **settings):
-        run = {"activation": "GELU", "learning_rate": rate, "seed": seed, **settings}
-        records.append({"run": run, "held_out": loss and {"loss": loss}})
-
-    for rate, loss in losses.items():
-        note(rate, 100, loss, validation=9)
-    assert finals() == [(3, 0), (3, 1)]
-    note(3, 0, 5.0)
-    assert finals() == [(3, 0), (3, 1)]
-    note(3, 1, None)
-    assert finals() == [(3, 0), (2, 0), (3, 1), (2, 1)]
-    note(2, 0, None)
-    assert finals() == [(3, 0), (2, 0), (1, 0), (3, 1), (2, 1), (1, 1)]
-    note(1, 0, None)
-    assert finals() == [(3, 0), (2, 0), (1, 0), (3, 1), (2, 1), (1, 1)]
-
-
-@pytest.mark.parametrize("name", list(studies.STUDIES))
-def test_runs_of_the_studies_are_plain_and_told_apart(name):
-    runs, _ = studies.STUDIES[name]
-    listed = runs([])
-    assert len({studies.key(run) for run in listed}) == len(listed) > 2
-    assert all("/" not in studies.key(run) for run in listed)

@@ -1,4 +1,4 @@
-"""Write the tables of the README, and the figure of the activation study, from the records in results/."""
+"""Fill the README with the tables, and draw the figure of the activation study, from the records in results/."""
 
 import hashlib
 import itertools
@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from vae_keras import report
-from vae_keras.studies import NETWORKS
-from vae_keras.study import read_records
+from vae_keras import studies
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 FIGURE = ROOT / "figures" / "activation_study.png"
-STUDIES = ("activations", "full")
+RESULTS = ROOT / "results"
+NETWORKS = ("dense", "convolutional")
+ACTIVATION_STUDIES = ("activations", "activations_full_data")
+REFERENCE = "LeakyReLU(0.3)"
+DATA_NAMES = studies.DATA_NAMES
 SHOWN = ["GELU", "LeakyReLU(0.01)", "ReLU", "LeakyReLU(0.3)"]
 # The first arm of each study is the one that the others are compared with.
 SGD_ARMS = {
@@ -44,11 +46,8 @@ def filled(text: str) -> str:
     return text
 
 
-def records(study: str) -> list[dict]:
-    path = ROOT / "results" / f"{study}.jsonl"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing. Make it with make study STUDY={study}.")
-    return read_records(path)
+def results(study: str, arm="activation") -> pd.DataFrame:
+    return studies.results(studies.read(study, RESULTS), arm)
 
 
 def digest() -> str:
@@ -56,20 +55,20 @@ def digest() -> str:
     return hashlib.sha256(differences().round(2).to_csv().encode()).hexdigest()
 
 
-def differences(reference: str = report.REFERENCE) -> pd.DataFrame:
+def differences(reference: str = REFERENCE) -> pd.DataFrame:
     """Compare the activations with a reference, corrected for the number of all these comparisons."""
-    table = pd.concat([report.results(records(study)) for study in STUDIES])
-    return report.paired_differences(table, reference).rename(report.DATA, level="data")
+    table = pd.concat([results(study) for study in ACTIVATION_STUDIES])
+    return studies.paired_differences(table, reference).rename(DATA_NAMES, level="data")
 
 
 def figure():
     """Draw the activation study at a glance."""
-    return report.forest(differences())
+    return studies.differences_figure(differences(), REFERENCE)
 
 
 def epoch_seconds() -> pd.Series:
     """Take the median seconds of an epoch, by data, network and activation."""
-    return report.summary(report.results(records("cost")))["seconds_per_epoch"]
+    return studies.summary(results("cost"))["seconds_per_epoch"]
 
 
 def expected_results() -> str:
@@ -78,20 +77,21 @@ def expected_results() -> str:
         *("data", "network", "activation", "learning rate", "epochs", "seeds", "held-out loss", "lowest to highest"),
         *("reconstruction", "KL", "seconds"),
     ]
-    results = pd.concat([report.results(records(study)) for study in ("activations", "expected")])
+    place = ["data", "network", "arm"]
+    table = pd.concat([results(study) for study in ("activations", "expected")])
     # The many trainings of the study shared the machine with other work; those of `cost` took turns.
-    seconds = results["epochs"] * epoch_seconds().reindex(pd.MultiIndex.from_frame(results[report.CELL])).to_numpy()
-    results["seconds"] = seconds.fillna(results["seconds"])
-    results["network"] = (results["network"] + " " + results["hidden"]).str.strip()
-    cells = dict(list(results.groupby(report.CELL)))
+    seconds = table["epochs"] * epoch_seconds().reindex(pd.MultiIndex.from_frame(table[place])).to_numpy()
+    table["seconds"] = seconds.fillna(table["seconds"])
+    table["network"] = (table["network"] + " " + table["hidden"]).str.strip()
+    by_place = dict(list(table.groupby(place)))
     shown = [("mnist_5k", network, activation) for network in NETWORKS for activation in SHOWN]
     rows = []
     for data, network, activation in [*shown, ("mnist", "dense 512-256-128", "GELU")]:
-        runs = cells[data, network, activation]
+        runs = by_place[data, network, activation]
         loss, mean = runs["loss"], runs.mean(numeric_only=True)
         rows.append(
             [
-                *(report.DATA[data], network, activation, f"{mean['learning_rate']:g}", f"{mean['epochs']:.0f}"),
+                *(DATA_NAMES[data], network, activation, f"{mean['learning_rate']:g}", f"{mean['epochs']:.0f}"),
                 *(finished(loss), f"**{mean['loss']:.1f}**", f"{loss.min():.1f} to {loss.max():.1f}"),
                 *(f"{mean['reconstruction_loss']:.1f}", f"{mean['kl_loss']:.1f}"),
                 f"{runs['seconds'].median():.0f}",
@@ -108,10 +108,10 @@ def finished(loss: pd.Series) -> str:
 def activation_study() -> str:
     """Compare GELU with two slopes of LeakyReLU: mean differences in nats per image, their intervals, and the cost."""
     to_steep, to_small = differences(), differences("LeakyReLU(0.01)")
-    seconds = epoch_seconds().rename(report.DATA, level="data").unstack("activation")
+    seconds = epoch_seconds().rename(DATA_NAMES, level="data").unstack("arm")
     cost = seconds["GELU"] / seconds["LeakyReLU(0.3)"]
     rows = []
-    for place in itertools.product(report.DATA.values(), NETWORKS):
+    for place in itertools.product(DATA_NAMES.values(), NETWORKS):
         rows.append(
             [
                 *place,
@@ -128,33 +128,26 @@ def activation_study() -> str:
 
 def published_likelihoods() -> str:
     """Put our estimates of log p(x) beside published ones."""
-    table = report.likelihoods(records("published"))
-    rounded = table.map(lambda cell: f"{cell:.2f}" if isinstance(cell, float) else str(cell))
+    table = studies.likelihoods(studies.read("published", RESULTS), studies.PUBLISHED)
+    rounded = table.map(lambda entry: f"{entry:.2f}" if isinstance(entry, float) else str(entry))
     return markdown(rounded.columns, rounded.values)
 
 
-def sgd_arms() -> pd.DataFrame:
-    """Put the runs of the study `sgd` into a table, with the name of the arm in the column `arm`."""
-    table = report.results(records("sgd"))
-    return table.assign(arm=[report.sgd_arm(run) for run in table.to_dict("records")])
-
-
-def compared(table: pd.DataFrame, arm: str, names: dict) -> pd.DataFrame:
+def compared(table: pd.DataFrame, names: dict) -> pd.DataFrame:
     """Compare the arms that `names` describes with the first of them: means over the seeds, and their differences."""
-    summary, differences = report.summary(table, arm), report.paired_differences(table, next(iter(names)), arm=arm)
-    rows = summary.join(differences).droplevel(["data", "network"])
-    return rows.reindex(list(names)).rename(index=names)
+    rows = studies.summary(table).join(studies.paired_differences(table, next(iter(names))))
+    return rows.droplevel(["data", "network"]).reindex(list(names)).rename(index=names)
 
 
 def choices_of_training() -> str:
     """Compare optimizers and clipping, numbers of draws, and decoders."""
-    studies = [
-        compared(sgd_arms(), "arm", SGD_ARMS),
-        compared(report.results(records("samples")), "samples", DRAWS),
-        compared(report.results(records("tied")), "tied", DECODERS),
+    comparisons = [
+        compared(results("sgd", studies.sgd_arm), SGD_ARMS),
+        compared(results("samples", "samples"), DRAWS),
+        compared(results("tied", "tied"), DECODERS),
     ]
     rows = []
-    for name, row in pd.concat(studies).iterrows():
+    for name, row in pd.concat(comparisons).iterrows():
         difference = "" if pd.isna(row["difference"]) else "{difference:z.1f} ({low:z.1f} to {high:z.1f})".format(**row)
         rows.append([name, f"{row['learning_rate']:g}", f"{row['seeds']:.0f}", f"**{row['loss']:.1f}**", difference])
     return markdown(["training", "learning rate", "seeds", "held-out loss", "minus the first of its kind"], rows)
@@ -164,7 +157,7 @@ def markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Draw a table in Markdown."""
     lines = [list(headings), *map(list, rows)]
     lines.insert(1, ["---"] * len(lines[0]))
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return "".join(f"| {' | '.join(columns)} |\n" for columns in lines)
 
 
 TABLES = {

@@ -1,0 +1,94 @@
+"""catalogue: which runs a study consists of, and what its arms are called."""
+
+import pytest
+
+from vae_keras.studies import catalogue
+from vae_keras.studies.records import key
+
+
+def test_every_arm_is_compared_at_its_own_best_rate():
+    arms = [{"activation": "GELU"}, {"activation": "tanh"}]
+    arguments = {"rates": (1, 2, 3), "choice_seeds": (100, 101), "validation": 9, "seeds": (0, 1)}
+    chosen = catalogue.compare(arms, [], **arguments)
+    assert len(chosen) == 12
+    assert all(run["validation"] == 9 and run["seed"] >= 100 for run in chosen)
+    # The mean decides, a run that diverged rules a rate out, and tanh lacks one record still.
+    losses = {1: (5.0, 9.0), 2: (6.0, 6.0), 3: (1.0, None)}
+    records = [
+        {
+            "run": run,
+            "held_out": None if loss is None else {"loss": loss},
+            "status": "done" if loss is not None else "diverged",
+        }
+        for run in chosen[:11]
+        for loss in [losses[run["learning_rate"]][run["seed"] - 100]]
+    ]
+    both = catalogue.compare(arms, records, **arguments)
+    assert both[:12] == chosen
+    assert both[12:] == [{"activation": "GELU", "learning_rate": 2, "seed": seed} for seed in (0, 1)]
+    # In turns, so that their seconds can be compared.
+    last = {"run": chosen[11], "held_out": {"loss": 0.0}, "status": "done"}
+    compared = catalogue.compare(arms, [*records, last], **arguments)[12:]
+    assert [(run["activation"], run["learning_rate"], run["seed"]) for run in compared] == [
+        ("GELU", 2, 0),
+        ("tanh", 3, 0),
+        ("GELU", 2, 1),
+        ("tanh", 3, 1),
+    ]
+
+
+def test_a_rate_at_which_a_training_diverges_is_given_up_for_the_best_of_the_smaller_ones():
+    arguments = {"rates": (1, 2, 3, 4), "choice_seeds": (100,), "validation": 9, "seeds": (0, 1)}
+    losses = {1: 8.0, 2: 7.0, 3: 5.0, 4: 6.0}
+    records = []
+
+    def finals():
+        return [
+            (r["learning_rate"], r["seed"]) for r in catalogue.compare([{"activation": "GELU"}], records, **arguments)
+        ][4:]
+
+    def note(rate, seed, loss, **settings):
+        run = {"activation": "GELU", "learning_rate": rate, "seed": seed, **settings}
+        records.append({"run": run, "held_out": loss and {"loss": loss}})
+
+    for rate, loss in losses.items():
+        note(rate, 100, loss, validation=9)
+    assert finals() == [(3, 0), (3, 1)]
+    note(3, 0, 5.0)
+    assert finals() == [(3, 0), (3, 1)]
+    note(3, 1, None)
+    assert finals() == [(3, 0), (2, 0), (3, 1), (2, 1)]
+    note(2, 0, None)
+    assert finals() == [(3, 0), (2, 0), (1, 0), (3, 1), (2, 1), (1, 1)]
+    note(1, 0, None)
+    assert finals() == [(3, 0), (2, 0), (1, 0), (3, 1), (2, 1), (1, 1)]
+
+
+@pytest.mark.parametrize("name", catalogue.STUDIES)
+def test_runs_of_the_studies_are_plain_and_told_apart(name):
+    listed = catalogue.STUDIES[name].runs([])
+    assert len({key(run) for run in listed}) == len(listed) > 2
+    assert all("/" not in key(run) for run in listed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({}, "none"),
+        ({"clip_value": 1.0}, "value 1"),
+        ({"clip_norm": 0.25}, "norm 0.25"),
+        ({"clip_value": 1.0, "momentum": 0.0}, "momentum 0"),
+        ({"clip_value": None, "clip_norm": 10.0}, "norm 10"),
+        ({"optimizer": "Adam", "momentum": 0.0}, "Adam"),
+    ],
+    ids=str,
+)
+def test_arms_of_training_by_sgd_have_names(changed, name):
+    run = {"optimizer": "SGD", "momentum": 0.9, "clip_value": None, "clip_norm": None}
+    assert catalogue.sgd_arm({**run, **changed}) == name
+
+
+def test_no_two_arms_of_training_by_sgd_have_one_name():
+    runs = catalogue.sgd([])
+    settings = {(run["optimizer"], run["momentum"], run["clip_value"], run["clip_norm"]) for run in runs}
+    assert len({catalogue.sgd_arm(run) for run in runs}) == len(settings) == 23

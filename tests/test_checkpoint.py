@@ -1,0 +1,59 @@
+"""checkpoint: a state is whole or not there."""
+
+import concurrent.futures
+
+import keras
+import pytest
+
+from vae_keras.studies.checkpoint import Checkpoint
+
+
+class Killed(BaseException):
+    pass
+
+
+def small_model():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def test_a_state_that_is_valid_is_never_written_again(tmp_path):
+    """A kill in the middle of it would leave the valid one with half of the weights."""
+    model = small_model()
+    state = Checkpoint(model, tmp_path)
+    state.save()
+    (tmp_path / "000000.weights.h5").write_bytes(b"as it was")
+    state.save()
+    assert (tmp_path / "000000.weights.h5").read_bytes() == b"as it was"
+
+
+def test_a_kill_between_the_files_of_a_state_leaves_the_one_before(tmp_path, monkeypatch):
+    model = small_model()
+    state = Checkpoint(model, tmp_path)
+    state.epoch = 1
+    state.save()
+    state.epoch = 2
+    monkeypatch.setattr(model, "save_weights", lambda path: path.write_bytes(b"half") and _raise(Killed))
+    with pytest.raises(Killed):
+        state.save()
+    state.lock.close()
+    assert Checkpoint(model, tmp_path).epoch == 1
+
+
+def _raise(error):
+    raise error
+
+
+def test_two_trainings_of_one_run_take_turns(tmp_path):
+    backup = tmp_path / "run"
+    model = small_model()
+    first = Checkpoint(model, backup)
+    first.history = {"loss": [1.0], "seconds": [1.0]}
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        second = executor.submit(Checkpoint, model, backup)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.2)
+        first.result(dict)
+        second.result(timeout=10).lock.close()

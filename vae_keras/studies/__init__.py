@@ -1,0 +1,29 @@
+"""Studies: many trainings, a record each, and what the records say. `python -m vae_keras.studies NAME` runs one."""
+
+from vae_keras.studies.catalogue import PUBLISHED, STUDIES, sgd_arm
+from vae_keras.studies.records import read
+from vae_keras.studies.tables import (
+    DATA_NAMES,
+    bootstrap_interval,
+    curves,
+    differences_figure,
+    likelihoods,
+    paired_differences,
+    results,
+    summary,
+)
+
+__all__ = [
+    "DATA_NAMES",
+    "PUBLISHED",
+    "STUDIES",
+    "bootstrap_interval",
+    "curves",
+    "differences_figure",
+    "likelihoods",
+    "paired_differences",
+    "read",
+    "results",
+    "sgd_arm",
+    "summary",
+]

@@ -1,0 +1,297 @@
+"""Tables, intervals and curves drawn from the records of studies: what came out, and how sure we are."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from vae_keras import plots
+from vae_keras.studies.records import key
+
+DATA_NAMES = {"mnist_5k": "bundled digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+MEASURES = ("loss", "reconstruction_loss", "kl_loss", "active_latents", "dead_units")
+LEAST_VALUES = 5
+# Five values have 126 different resamples, too few for the ends of an interval that many comparisons share.
+LEAST_FOR_BOOTSTRAP = 10
+
+Arm = str | Callable[[dict], Hashable]
+
+
+def results(records: list[dict], arm: Arm = "activation", validation: bool = False) -> pd.DataFrame:
+    """Put the runs that were measured on the test set into a table, a row each; or those on a validation split.
+
+    Args:
+        records: As `read` gives them. Left out are learning rates that a comparison gave up because trainings diverged.
+        arm: What is compared: the name of a setting, or a function from a run to the name of its arm.
+        validation: Whether to take the runs on a validation split instead.
+
+    Returns:
+        A table with the settings of the runs; `arm`; the held-out losses in nats per image, active latents and the
+        share of dead units, NaN for a run that diverged; `diverged`, how many trainings of the same arm did; `seconds`
+        of the training, and `seconds_per_epoch`, those of the fastest epoch: what else the machine does can only add.
+
+    Raises:
+        ValueError: For an arm that a run does not have.
+    """
+    rows = []
+    kept, diverged = _kept(records, validation)
+    for record in kept:
+        run, held_out = record["run"], record["held_out"] or {}
+        rows.append(
+            {
+                **run,
+                "hidden": "-".join(map(str, run.get("hidden", []))),
+                "arm": _arm(run, arm),
+                **{name: held_out.get(name, np.nan) for name in MEASURES},
+                "diverged": diverged[_without_rate(run)].total(),
+                "seconds": record["seconds"],
+                "seconds_per_epoch": min(record["history"]["seconds"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def curves(
+    records: list[dict], measure: str = "val_loss", arm: Arm = "activation", validation: bool = False
+) -> dict[Hashable, np.ndarray]:
+    """Gather what was measured after each epoch, for each arm.
+
+    Args:
+        records: As `read` gives them. Left out are learning rates that a comparison gave up because trainings diverged.
+        measure: A name in the history of the records.
+        arm: What is compared: the name of a setting, or a function from a run to the name of its arm.
+        validation: Whether to take the runs on a validation split instead of those on the test set.
+
+    Returns:
+        By arm an array (seeds, epochs), in the order of the records. Infinity stands where a training diverged, and
+        after that.
+
+    Raises:
+        ValueError: For a measure that a record lacks, and for an arm that a run does not have.
+    """
+    found = defaultdict(list)
+    for record in _kept(records, validation)[0]:
+        if measure not in record["history"]:
+            raise ValueError(f"measure is {measure!r}. Expected one of {', '.join(record['history'])}.")
+        by_epoch = [np.inf if value is None else value for value in record["history"][measure]]
+        by_epoch += [np.inf] * (record["run"]["epochs"] - len(by_epoch))
+        found[_arm(record["run"], arm)].append(by_epoch)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Average `results` over the seeds.
+
+    Args:
+        table: As `results` gives it.
+
+    Returns:
+        A row for each data set, network and arm, the lowest mean loss first: the learning rate, the number of seeds and
+        of trainings that diverged, means of what was measured, the standard deviation of the loss, and the seconds of
+        the fastest epoch.
+    """
+    rows = table.groupby(["data", "network", "arm"]).agg(
+        learning_rate=("learning_rate", "first"),
+        seeds=("seed", "count"),
+        diverged=("diverged", "first"),
+        loss=("loss", "mean"),
+        deviation=("loss", "std"),
+        reconstruction_loss=("reconstruction_loss", "mean"),
+        kl_loss=("kl_loss", "mean"),
+        active_latents=("active_latents", "mean"),
+        dead_units=("dead_units", "mean"),
+        seconds_per_epoch=("seconds_per_epoch", "min"),
+    )
+    return rows.sort_values(["data", "network", "loss"])
+
+
+def paired_differences(table: pd.DataFrame, reference: Hashable, confidence: float = 0.95) -> pd.DataFrame:
+    """Compare every arm with the reference, seed by seed: the mean difference of the loss and its interval.
+
+    The interval is a bootstrap over the seeds (`bootstrap_interval`), or that of Student's t for fewer than ten pairs,
+    at a level so high that all comparisons of the table hold together (Bonferroni).
+
+    Args:
+        table: As `results` gives it.
+        reference: The arm with which the others are compared.
+        confidence: That of all intervals together.
+
+    Returns:
+        A row for each data set, network and arm: `difference`, less than zero where the arm is better, in nats per
+        image; `low` and `high`, the ends of its interval, NaN for fewer than five pairs; `wins`, the share of seeds on
+        which the arm is better, where to diverge is worse than any loss; `pairs`, how many are left for the mean
+        and the interval without those of which one diverged.
+
+    Raises:
+        ValueError: For an unknown reference.
+    """
+    if reference not in set(table["arm"]):
+        known = ", ".join(sorted(map(str, set(table["arm"]))))
+        raise ValueError(f"reference is {reference!r}. Expected one of the arms in the table: {known}.")
+    table = table.assign(loss=table["loss"].fillna(np.inf))
+    losses = table.pivot(index=["data", "network", "seed"], columns="arm", values="loss")
+    differences = losses.drop(columns=reference).sub(losses[reference], axis=0)
+    compared = [
+        (*place, name, column.dropna().to_numpy())
+        for place in table[["data", "network"]].drop_duplicates().itertuples(index=False)
+        for name, column in differences.loc[tuple(place)].items()
+        if column.notna().any()
+    ]
+    level = 1 - (1 - confidence) / max(1, len(compared))
+    rows = []
+    for data, network, name, with_diverged in compared:
+        values = with_diverged[np.isfinite(with_diverged)]
+        low, high = _interval(values, level)
+        rows.append(
+            {
+                "data": data,
+                "network": network,
+                "arm": name,
+                "difference": values.mean() if len(values) else np.nan,
+                "low": low,
+                "high": high,
+                "wins": np.mean(with_diverged < 0),
+                "pairs": len(values),
+            }
+        )
+    return pd.DataFrame(rows).set_index(["data", "network", "arm"])
+
+
+def bootstrap_interval(values: np.ndarray, level: float, resamples: int = 20_000, seed: int = 0) -> tuple[float, float]:
+    """Bound the mean of a few values at a confidence level: the bootstrap-t interval.
+
+    The values are drawn again with replacement; each resample's distance from the mean is measured in its own standard
+    errors (Efron and Tibshirani 1993, section 12.5). The percentile and BCa intervals are far too narrow for so few
+    values: of five normal ones, at a level of 99.75 %, they hold the mean in 92 % of the cases. This one is too narrow
+    for skewed values: of ten exponential ones, at a level of 99.7 %, it holds the mean in 99 %.
+
+    Args:
+        values: Five or more, (n,).
+        level: The confidence, between 0 and 1.
+        resamples: How often to draw.
+        seed: The same seed draws the same resamples.
+
+    Returns:
+        The two ends of the interval.
+
+    Raises:
+        ValueError: For fewer than five values, values that are not finite, and a level outside (0, 1).
+    """
+    if len(values) < LEAST_VALUES:
+        raise ValueError(
+            f"{len(values)} values. Expected {LEAST_VALUES} or more: fewer say too little of their spread."
+        )
+    if not np.isfinite(values).all() or not 0 < level < 1:
+        raise ValueError(f"values are {values} and level {level}. Expected finite values, and a level between 0 and 1.")
+    mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
+    drawn = np.random.default_rng(seed).choice(values, (resamples, len(values)))
+    errors = drawn.std(axis=1, ddof=1) / np.sqrt(len(values))
+    # A resample of one value many times has no standard error.
+    varied = errors > 1e-6 * error
+    distances = (drawn.mean(axis=1)[varied] - mean) / errors[varied] if error > 0 else np.zeros(1)
+    low, high = np.quantile(distances, [(1 - level) / 2, (1 + level) / 2])
+    return float(mean - high * error), float(mean - low * error)
+
+
+def differences_figure(differences: pd.DataFrame, reference: str, limits: tuple[float, float] = (-15.0, 5.0)) -> Figure:
+    """Draw paired differences: a panel for each network, a colour for each data set, the best arm on top.
+
+    Args:
+        differences: As `paired_differences` gives them.
+        reference: What the axis calls the arm with which the others are compared.
+        limits: What lies beyond, in nats per image, is cut there.
+
+    Returns:
+        The figure.
+    """
+    best_first = differences.groupby("arm")["difference"].mean().sort_values().index
+    differences = differences.reindex(best_first, level="arm").rename(DATA_NAMES, level="data")
+    panels = {
+        network: {
+            data: {
+                name: (row["difference"], row["low"], row["high"])
+                for name, row in in_panel.droplevel(["data", "network"]).iterrows()
+            }
+            for data, in_panel in rows.groupby("data", sort=False)
+        }
+        for network, rows in differences.groupby("network", sort=False)
+    }
+    return plots.forest(panels, f"held-out loss minus that of {reference},\nnats per image", limits)
+
+
+def likelihoods(records: list[dict], published: Mapping[tuple[str, int], tuple[float, str, str]]) -> pd.DataFrame:
+    """Put the estimates of log p(x) into a table, beside the published ones, in nats per image.
+
+    Args:
+        records: Of runs with a binarisation and a bound.
+        published: By binarisation and number of latents: log p(x), where it is printed, and the network it belongs to,
+            written as its layers from the pixels to the latents.
+
+    Returns:
+        A row for each run. `ELBO` and `log p(x)` are means over the test images; the second is the importance-weighted
+        bound with `samples`. For each published number its own network comes first; runs for which none is known come
+        last. What was measured is NaN for a run that diverged.
+    """
+    rows = []
+    for record in records:
+        run, held_out = record["run"], record["held_out"] or {}
+        number, source, its_network = published.get((run["binarisation"], run["latent_dim"]), (np.nan, "", ""))
+        network = f"784-{'-'.join(map(str, run['hidden']))}-{run['latent_dim']} {run['activation']}"
+        rows.append(
+            {
+                "binarisation": run["binarisation"],
+                "network": network,
+                "whose": "theirs" if network == its_network else "ours",
+                "epochs": run["epochs"],
+                "samples": run["bound_samples"],
+                "ELBO": -held_out.get("loss", np.nan),
+                "log p(x)": held_out.get("log_likelihood", np.nan),
+                "published": number,
+                "source": source,
+                "active latents": held_out.get("active_latents", np.nan),
+            }
+        )
+    table = pd.DataFrame(rows).astype({"active latents": "Int64"})
+    return table.sort_values(["published", "whose"], ascending=[True, False], ignore_index=True, kind="stable")
+
+
+def _kept(records: list[dict], validation: bool) -> tuple[list[dict], dict[str, Counter]]:
+    # The records on one kind of held-out images, at the rates that were not given up, and the trainings that diverged
+    # by arm and rate.
+    diverged = defaultdict(Counter)
+    for record in records:
+        if not record["run"].get("validation"):
+            diverged[_without_rate(record["run"])][record["run"]["learning_rate"]] += record["held_out"] is None
+    kept = []
+    for record in records:
+        run, by_rate = record["run"], diverged[_without_rate(record["run"])]
+        if bool(run.get("validation")) != validation:
+            continue
+        if validation or run["learning_rate"] == min(by_rate, key=lambda rate: (by_rate[rate], rate)):
+            kept.append(record)
+    return kept, diverged
+
+
+def _without_rate(run: dict) -> str:
+    return key({name: run[name] for name in run if name not in ("learning_rate", "seed")})
+
+
+def _arm(run: dict, arm: Arm) -> Hashable:
+    if callable(arm):
+        return arm(run)
+    if arm not in run:
+        raise ValueError(f"arm is {arm!r}. Expected a function, or one of the settings {', '.join(run)}.")
+    return run[arm]
+
+
+def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
+    # In the way that their number allows.
+    if len(values) >= LEAST_FOR_BOOTSTRAP:
+        return bootstrap_interval(values, level)
+    if len(values) < LEAST_VALUES:
+        return np.nan, np.nan
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return np.mean(values) - half, np.mean(values) + half
