@@ -22,8 +22,8 @@ NAMES = [f"class {k}" for k in range(10)]
 MARKED = np.arange(12) % 5 == 2
 HISTORY = {
     prefix + name: [90.0, 50 - shift, 40 - shift, 35 - shift]
-    for prefix in ("", "val_")
-    for shift, name in enumerate(("loss", "reconstruction_loss", "kl_loss"))
+    for start, prefix in enumerate(("", "val_"))
+    for shift, name in enumerate(("loss", "reconstruction_loss", "kl_loss"), 3 * start)
 }
 GRID = np.linspace(-5, 5, 60)
 DENSITIES = np.stack(
@@ -268,6 +268,14 @@ def test_numbered_points_carry_the_numbers_of_their_images():
     assert len(space.texts) == len(pictures(figure)) == 12
 
 
+def test_numbered_points_may_lie_outside_of_the_latents():
+    points = np.array([[50, 0], [0, -50]])
+    space, *_ = plots.numbered_points(Z, points, IMAGES[:2], MARKED[:2]).axes
+    left, right, low, high = limits(space)
+    assert left < Z[:, 0].min() < 50 < right
+    assert low < -50 < Z[:, 1].max() < high
+
+
 def test_gaps_show_the_points_that_lie_in_gaps():
     (axis,) = FIGURES["gaps"]().axes
     in_gaps, images = axis.collections
@@ -331,6 +339,8 @@ def test_training_draws_the_terms_from_the_second_epoch_on():
         name, side = label.split(", ")
         np.testing.assert_array_equal(line.get_xdata(), [2, 3, 4])
         np.testing.assert_array_equal(line.get_ydata(), HISTORY["val_" * (side == "held-out") + name][1:])
+        assert line.get_linestyle() == {"training": "-", "held-out": "--"}[side]
+        assert line.get_color() == lines[f"{name}, training"].get_color()
     assert {line.get_label() for line in lower.lines} == {"kl_loss, training", "kl_loss, held-out"}
 
 
@@ -356,6 +366,17 @@ def test_ellipses_have_one_and_two_standard_deviations_around_their_means():
     assert colours == [plots.COLOURS[k] for k in (3, 3, 4, 4)]
 
 
+def test_ellipses_hold_their_samples_and_stand_beside_their_images():
+    space, *others = FIGURES["ellipses"]().axes
+    _, *samples = space.collections
+    for k, (points, axis) in enumerate(zip(samples, others)):
+        np.testing.assert_allclose(points.get_offsets(), Z[[k] * 5])
+        assert to_hex(points.get_facecolor()[0]) == axis.title.get_color() == plots.COLOURS[3 + k]
+        assert axis.get_title() == "std 2.00, 0.50"
+        np.testing.assert_array_equal(axis.images[0].get_array(), IMAGES[k, ..., 0])
+    assert (len(samples), len(pictures(space.figure.figure))) == (2, 2)
+
+
 def test_the_kl_term_is_drawn_over_each_of_its_arguments():
     over_mean, over_log_var, *_ = FIGURES["kl_term"]().axes
     x, y = over_mean.lines[0].get_data()
@@ -363,6 +384,19 @@ def test_the_kl_term_is_drawn_over_each_of_its_arguments():
     x, y = over_log_var.lines[0].get_data()
     np.testing.assert_allclose(y, (np.exp(x) - 1 - x) / 2, atol=1e-12)
     assert (over_mean.get_xlabel(), over_log_var.get_xlabel()) == ("z_mean", "z_log_var")
+    for axis in (over_mean, over_log_var):
+        np.testing.assert_allclose(axis.lines[1].get_xdata(), axis.lines[0].get_xdata()[::8])
+        np.testing.assert_array_equal(axis.lines[1].get_ydata(), 0)
+
+
+def test_the_map_of_the_kl_term_has_the_mean_from_left_to_right():
+    axis = FIGURES["kl_term"]().axes[2]
+    (filled,) = axis.collections
+    for mean, log_var in ((2.2, 0.1), (0.1, 2.2), (-2.7, -5)):
+        # The bands lie in one another; the innermost of those around the point is its own.
+        level = next(k for k, path in enumerate(filled.get_paths()) if path.contains_point((mean, log_var)))
+        assert filled.levels[level] <= (np.exp(log_var) + mean**2 - 1 - log_var) / 2 <= filled.levels[level + 1]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("z_mean", "z_log_var")
 
 
 def test_marginals_are_densities_beside_that_of_the_prior():
@@ -372,6 +406,18 @@ def test_marginals_are_densities_beside_that_of_the_prior():
         np.testing.assert_allclose(y, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
 
 
+def test_marginals_hold_nearly_all_points_of_their_axis():
+    for axis, values in zip(FIGURES["marginals"]().axes, (*Z.T, *WIDE.T)):
+        edges = np.array(
+            [bar.get_x() for bar in axis.patches] + [axis.patches[-1].get_x() + axis.patches[-1].get_width()]
+        )
+        heights, _ = np.histogram(values, edges, density=True)
+        np.testing.assert_allclose([bar.get_height() for bar in axis.patches], heights)
+        assert np.mean((values >= edges[0]) & (values <= edges[-1])) > 0.99
+        assert -edges[0] == pytest.approx(edges[-1])
+        assert edges[-1] == pytest.approx(4) or edges[-1] > 4
+
+
 def test_the_sweep_over_beta_draws_both_terms():
     terms, plane, twin = FIGURES["beta_sweep"]().axes
     np.testing.assert_array_equal(terms.lines[0].get_xydata(), [[0.1, 130], [1, 140], [10, 180]])
@@ -379,6 +425,8 @@ def test_the_sweep_over_beta_draws_both_terms():
     np.testing.assert_array_equal(plane.lines[0].get_xydata(), [[9, 130], [6, 140], [2, 180]])
     assert terms.get_xscale() == "log"
     assert [text.get_text().strip() for text in plane.texts] == ["beta 0.1", "beta 1", "beta 10"]
+    np.testing.assert_array_equal([text.xy for text in plane.texts], plane.lines[0].get_xydata())
+    np.testing.assert_array_equal([line.get_xydata()[0] for line in plane.lines[1:]], plane.lines[0].get_xydata())
 
 
 def test_curves_have_bars_of_two_standard_errors_and_level_lines():
@@ -401,6 +449,14 @@ def test_activations_are_drawn_beside_their_derivatives():
     np.testing.assert_array_equal(values.lines[0].get_ydata(), np.maximum(GRID, 0))
     np.testing.assert_array_equal(derivatives.lines[0].get_ydata(), GRID > 0)
     assert (values.get_ylabel(), derivatives.get_ylabel()) == ("activation", "derivative")
+
+
+def test_activations_keep_their_colour_and_their_dashes():
+    curves = {name: GRID for name in "abcdefghij"}
+    (*values, _), (*derivatives, _) = (axis.lines for axis in plots.activations(GRID, curves, curves).axes)
+    assert [line.get_color() for line in values] == [line.get_color() for line in derivatives] == list(plots.COLOURS)
+    assert [line.get_linestyle() for line in values] == [line.get_linestyle() for line in derivatives]
+    assert {line.get_linestyle() for line in values} == {"-", "--", "-.", ":"}
 
 
 def test_learning_curves_are_means_over_the_seeds_in_a_band():
@@ -443,6 +499,7 @@ def test_arms_have_a_curve_and_an_interval_of_the_same_colour():
     assert colours == [to_hex(line.get_color()) for line in finals.lines]
     assert len(set(colours)) == 3
     assert colours[2] == to_hex(plots.GREY)
+    assert sum(to_rgb(colours[0])) < sum(to_rgb(colours[1]))
     assert [text.get_text() for text in finals.get_yticklabels()] == ["0.1", "1", "none"]
     assert finals.get_ylim()[0] > finals.get_ylim()[1]
 
@@ -468,6 +525,7 @@ def test_seed_differences_have_a_bar_at_their_mean():
     np.testing.assert_array_equal(others.get_xydata(), [[1, 1], [3, 1]])
     np.testing.assert_array_equal(other_mean.get_xdata(), [2, 2])
     np.testing.assert_array_equal(zero.get_xdata(), [0, 0])
+    assert axis.get_ylim()[0] > axis.get_ylim()[1]
     assert [text.get_text() for text in axis.get_yticklabels()] == ["gelu", "tanh"]
     assert "relu" in axis.get_xlabel()
 
@@ -576,6 +634,14 @@ def test_curves_take_lists_and_leave_gaps():
     np.testing.assert_array_equal(axis.containers[0].lines[0].get_ydata(), [3, np.nan])
     (axis,) = plots.training({"loss": [3, 2, None, 1]}).axes
     np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[2, 2], [3, np.nan], [4, 1]])
+
+
+def test_a_forest_has_the_rows_of_all_its_panels_in_the_order_of_the_first_mention():
+    panels = {"dense": {"digits": {"b": (1, 0, 2)}}, "convolutional": {"digits": {"a": (3, 2, 4), "b": (5, 4, 6)}}}
+    dense, convolutional = plots.forest(panels, xlabel="nats").axes
+    assert [text.get_text() for text in dense.get_yticklabels()] == ["b", "a"]
+    np.testing.assert_array_equal(dense.lines[0].get_xydata(), [[1, 0]])
+    np.testing.assert_array_equal(convolutional.lines[0].get_xydata(), [[3, 1], [5, 0]])
 
 
 def test_a_forest_leaves_out_what_is_not_a_number():

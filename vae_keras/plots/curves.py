@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from vae_keras.plots.style import (
     COLOURS,
@@ -485,14 +486,14 @@ def _check_first_epoch(first_epoch: int, epochs: int) -> None:
     check_whole("first_epoch", first_epoch, 1, epochs, ", the number of epochs")
 
 
-def _positive(name: str, values: np.ndarray, shape: tuple[str, ...] = ("n",)) -> np.ndarray:
+def _positive(name: str, values: ArrayLike, shape: tuple[str, ...] = ("n",)) -> np.ndarray:
     values = check_array(name, values, shape, "above 0")
     if values.min() <= 0:
         raise ValueError(f"{name} holds {values.min():g}. Expected numbers above 0.")
     return values
 
 
-def _interval(name: str, values: Sequence[float], finite: bool = True) -> np.ndarray:
+def _interval(name: str, values: ArrayLike, finite: bool = True) -> np.ndarray:
     values = check_array(name, values, (3,), INTERVAL, finite)
     value, low, high = values
     rounding = 1e-9 * abs(value)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from numpy.typing import ArrayLike
 
 from vae_keras.plots.style import (
     COLOURS,
@@ -343,7 +344,7 @@ def marginals(spaces: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _grid_axis(name: str, values: np.ndarray) -> np.ndarray:
+def _grid_axis(name: str, values: ArrayLike) -> np.ndarray:
     values = check_array(name, values, ("n",), "one axis of the grid")
     steps = np.diff(values)
     if len(steps) == 0 or steps[0] <= 0 or not np.allclose(steps, steps[0], rtol=1e-3):

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 # Ten colours that people with colour-vision deficiencies tell apart (Petroff 2021); class k has colour k everywhere.
 COLOURS = (
@@ -102,14 +103,14 @@ def check_names(name: str, mapping: Mapping, expected: Iterable, some: bool = Fa
     listed = ", ".join(map(str, expected))
     if not isinstance(mapping, Mapping):
         raise ValueError(f"{name} is {mapping!r:.80}. Expected a dict, or another mapping, with entries for {listed}.")
-    if not (set(mapping) <= set(expected) and (some or set(mapping) == set(expected))):
+    if not set(mapping) <= set(expected) or (len(mapping) < len(set(expected)) and not some):
         given = ", ".join(map(str, mapping)) or "nothing"
         raise ValueError(f"{name} has entries for {given}. Expected {'some' if some else 'all'} of these: {listed}.")
 
 
 def check_length(name: str, values: Sequence, count: int | str, meaning: str) -> None:
     """Raise a ValueError unless `values` is a sequence of `count` entries, or of any number where `count` is a name."""
-    shape = np.shape(np.asarray(values, object))
+    shape = np.asarray(values, object).shape
     if len(shape) != 1 or (shape[0] != count and not isinstance(count, str)):
         raise ValueError(f"{name} has shape {shape}. Expected ({count},), {meaning}.")
 
@@ -122,7 +123,7 @@ def check_whole(name: str, value: int, least: int, most: float = math.inf, meani
 
 
 def check_array(
-    name: str, values: np.ndarray, shape: tuple[int | str, ...], meaning: str, finite: bool = True
+    name: str, values: ArrayLike, shape: tuple[int | str, ...], meaning: str, finite: bool = True
 ) -> np.ndarray:
     """Turn `values` into an array of numbers, or raise a ValueError; sizes that `shape` gives by name are free."""
     expected = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)}), {meaning}"
@@ -147,7 +148,7 @@ def check_arrays(
     return {key: check_array(f"{name}[{key!r}]", values, shape, meaning, finite) for key, values in arrays.items()}
 
 
-def check_points(name: str, points: np.ndarray) -> np.ndarray:
+def check_points(name: str, points: ArrayLike) -> np.ndarray:
     """Return points (n, 2) as an array, or raise a ValueError."""
     return check_array(name, points, ("n", 2), POINTS)
 
@@ -157,7 +158,7 @@ def check_spaces(spaces: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return check_arrays("spaces", spaces, ("n", 2), POINTS)
 
 
-def check_images(name: str, images: np.ndarray, count: int | str = "n", meaning: str = "") -> np.ndarray:
+def check_images(name: str, images: ArrayLike, count: int | str = "n", meaning: str = "") -> np.ndarray:
     """Return `count` images in [0, 1] as an array, or raise a ValueError."""
     meaning = f"{meaning or 'a stack of images'}; grey images need an axis of channels too, images[..., np.newaxis]"
     images = check_array(name, images, (count, "height", "width", "channels"), meaning)
@@ -172,7 +173,7 @@ def check_images(name: str, images: np.ndarray, count: int | str = "n", meaning:
     return images if images.dtype.kind == "f" else images.astype(float)
 
 
-def check_flags(name: str, flags: np.ndarray, count: int, meaning: str) -> np.ndarray:
+def check_flags(name: str, flags: ArrayLike, count: int, meaning: str) -> np.ndarray:
     """Return `count` flags as a bool array, or raise a ValueError."""
     flags = check_array(name, flags, (count,), meaning)
     if flags.dtype != bool:
@@ -181,7 +182,7 @@ def check_flags(name: str, flags: np.ndarray, count: int, meaning: str) -> np.nd
 
 
 def check_indices(
-    name: str, values: np.ndarray, shape: tuple[int | str, ...], meaning: str, below: float = math.inf
+    name: str, values: ArrayLike, shape: tuple[int | str, ...], meaning: str, below: float = math.inf
 ) -> np.ndarray:
     """Return whole numbers from 0 up as an array, or raise a ValueError."""
     values = check_array(name, values, shape, meaning)
