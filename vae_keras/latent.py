@@ -145,7 +145,7 @@ def largest_gaps(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.9
     return np.array(centres)
 
 
-def symmetry(z: np.ndarray) -> dict[str, np.ndarray | float]:
+def symmetry(z: np.ndarray) -> dict[str, Any]:
     """Measure how evenly the latents lie around the origin.
 
     Args:
@@ -371,7 +371,7 @@ def _check_labels(z: np.ndarray, labels: Any, name: str) -> None:
 
 
 def _check_number(name: str, value: Any, above: float, up_to: float = np.inf) -> None:
-    if not isinstance(value, Real) or not above < value <= up_to:
+    if not isinstance(value, Real) or not above < float(value) <= up_to:
         raise ValueError(f"{name} is {value!r}. Expected a number above {above:g} and up to {up_to:g}.")
 
 

@@ -49,7 +49,7 @@ def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None
     if name == "mnist_5k":
         return _mnist_5k(class_names)
     if name in ("mnist", "fashion_mnist"):
-        return _keras_dataset(name, class_names)
+        return _keras_dataset(str(name), class_names)
     if isinstance(name, (str, Path)) and Path(name).is_dir():
         return read_folder(Path(name), class_names)
     raise ValueError(

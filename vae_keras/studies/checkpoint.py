@@ -58,7 +58,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.epoch = epoch + 1
         for name, value in {**logs, "seconds": time.perf_counter() - self.began}.items():
             self.history.setdefault(name, []).append(float(value))
-        if self.folder and time.perf_counter() - self.saved > self.seconds_between:
+        if time.perf_counter() - self.saved > self.seconds_between:
             self.save()
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -67,7 +67,9 @@ class Checkpoint(keras.callbacks.Callback):
             self.save()
 
     def save(self) -> None:
-        """Keep the state of this epoch, and drop those before it."""
+        """Keep the state of this epoch, and drop those before it; without a folder, keep nothing."""
+        if self.folder is None:
+            return
         path = self.folder / f"{self.epoch:06d}.json"
         if path.exists():
             return
