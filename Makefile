@@ -28,7 +28,17 @@ notebooks: .venv/installed
 	$(BIN)/python scripts/run_notebooks.py
 
 test: .venv/installed
-	$(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --nbval --quiet --no-header --numprocesses 2 --dist loadfile
+
+test-seeds: .venv/installed
+	@for seed in $$(seq $(or $(SEEDS),20)); do \
+		VAE_KERAS_TEST_SEED=$$seed $(BIN)/python -m pytest tests --quiet --no-header --numprocesses 2 --dist loadfile \
+			> .venv/seed.log 2>&1 || { cat .venv/seed.log; echo "Seed $$seed failed."; exit 1; }; \
+		echo "seed $$seed: $$(grep passed .venv/seed.log)"; \
+	done
+
+notebooks-seeds: .venv/installed
+	$(BIN)/python scripts/run_notebooks.py --seeds $(or $(SEEDS),8)
 
 lab: .venv/installed
 	$(BIN)/jupyter lab --notebook-dir=notebooks
@@ -44,7 +54,8 @@ readme: .venv/installed
 
 lint: .venv/installed
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 format: .venv/installed
 	$(BIN)/ruff format .
