@@ -15,6 +15,9 @@ def flat_weights(vae):
     return np.concatenate([weight.numpy().ravel() for weight in vae.trainable_weights]).astype("float64")
 
 
+EAGERLY = {"run_eagerly": True}  # Compiling takes longer than a few steps.
+
+
 def fit(vae, images, callbacks):
     return vae.fit(images, epochs=2, batch_size=8, shuffle=False, callbacks=callbacks, verbose=0).history
 
@@ -22,7 +25,7 @@ def fit(vae, images, callbacks):
 @pytest.fixture
 def steps_by_hand(make_vae, images):
     """The gradients of plain SGD, shape (epochs, batches, weights): each is a step over the learning rate."""
-    vae, weights = make_vae(optimizer=keras.optimizers.SGD(LEARNING_RATE)), []
+    vae, weights = make_vae(optimizer=keras.optimizers.SGD(LEARNING_RATE), compile_arguments=EAGERLY), []
 
     def look(*_, **__):
         weights.append(flat_weights(vae))
@@ -44,7 +47,7 @@ def test_the_norms_are_those_before_clipping_and_the_weights_follow_the_clipped(
     make_vae, images, steps_by_hand, clipping
 ):
     first = steps_by_hand[0, 0]
-    vae = make_vae(optimizer=norm_keeping(keras.optimizers.SGD)(LEARNING_RATE, **clipping))
+    vae = make_vae(optimizer=norm_keeping(keras.optimizers.SGD)(LEARNING_RATE, **clipping), compile_arguments=EAGERLY)
     before = flat_weights(vae)
     history = vae.fit(images[:8], batch_size=8, shuffle=False, callbacks=[GradientNorms()], verbose=0).history
     assert history["gradient_norm"] == pytest.approx([np.linalg.norm(first)], rel=1e-3)
@@ -55,8 +58,8 @@ def test_the_norms_are_those_before_clipping_and_the_weights_follow_the_clipped(
 
 def test_measuring_changes_no_weight(make_vae, images):
     plain, watched = (
-        make_vae(optimizer=keras.optimizers.Adam()),
-        make_vae(optimizer=norm_keeping(keras.optimizers.Adam)()),
+        make_vae(optimizer=keras.optimizers.Adam(), compile_arguments=EAGERLY),
+        make_vae(optimizer=norm_keeping(keras.optimizers.Adam)(), compile_arguments=EAGERLY),
     )
     fit(plain, images, [])
     fit(watched, images, [GradientNorms()])
@@ -84,3 +87,29 @@ def test_a_gradient_that_is_not_finite_is_not_hidden_by_those_after_it(make_vae,
 def test_a_plain_optimizer_is_refused(make_vae, images):
     with pytest.raises(ValueError, match=r"plain SGD.*norm_keeping\(keras.optimizers.SGD\)"):
         fit(make_vae(), images, [GradientNorms()])
+
+
+def test_the_norms_are_variables_of_the_optimizer_and_saved_with_it(make_vae, images, tmp_path):
+    vae, other = (
+        make_vae(optimizer=norm_keeping(keras.optimizers.SGD)(LEARNING_RATE), compile_arguments=EAGERLY)
+        for _ in range(2)
+    )
+    fit(vae, images, [])
+    names = ["sum_of_norms", "norms", "largest_norm"]
+    by_name = {variable.name: float(variable) for variable in vae.optimizer.variables if variable.name in names}
+    assert sorted(by_name) == sorted(names)
+    assert by_name["norms"] == 2 * 3
+    assert by_name["sum_of_norms"] > by_name["largest_norm"] > by_name["sum_of_norms"] / 6
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.models.load_model(
+        tmp_path / "vae.keras", custom_objects={"NormKeeping": norm_keeping(keras.optimizers.SGD)}
+    )
+    for name in names:
+        assert float(getattr(loaded.optimizer, name)) == by_name[name]
+        assert float(getattr(other.optimizer, name)) == 0
+
+
+@pytest.mark.parametrize("optimizer", [None, "sgd", dict, keras.optimizers.SGD()])
+def test_what_is_no_class_of_optimizers_is_refused(optimizer):
+    with pytest.raises(ValueError, match=r"optimizer is .*Expected a class of optimizers"):
+        norm_keeping(optimizer)

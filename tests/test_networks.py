@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 from scipy.special import erf, expit
+from seeding import SEED, rng
 
 from vae_keras import networks
 
@@ -36,12 +37,12 @@ def arrays(network, x):
 
 
 def some_input(network, n=3, seed=0):
-    return np.random.default_rng(seed).normal(size=(n, *network.input_shape[1:])).astype("float32")
+    return rng(seed).normal(size=(n, *network.input_shape[1:])).astype("float32")
 
 
 def draw_weights_and_biases(network, seed=1):
     # Biases begin at zero, where an activation that is missing may not show.
-    generator = np.random.default_rng(seed)
+    generator = rng(seed)
     network.set_weights([generator.normal(0, 0.5, weight.shape) for weight in network.get_weights()])
 
 
@@ -58,7 +59,7 @@ def test_a_variational_encoder_gives_mean_log_variance_and_sample(build, shape):
 @pytest.mark.parametrize("build", ENCODERS)
 @pytest.mark.parametrize(("log_var", "spread"), [(-100, 0), (np.log(9), 3)])
 def test_the_sample_is_drawn_around_the_mean_with_the_log_variance(build, log_var, spread):
-    encoder = build((8, 8, 1), seed=0)
+    encoder = build((8, 8, 1), seed=SEED)
     head = encoder.get_layer("z_log_var")
     head.set_weights([np.zeros_like(head.kernel), np.full_like(head.bias, log_var)])
     z_mean, z_log_var, z = arrays(encoder, some_input(encoder, n=2000))
@@ -87,7 +88,7 @@ def test_a_plain_encoder_gives_one_latent(build, shape):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("build", DECODERS)
 def test_a_decoder_gives_images(build, shape):
-    decoder = build(shape, latent_dim=3, seed=0)
+    decoder = build(shape, latent_dim=3, seed=SEED)
     assert decoder.input_shape == (None, 3)
     assert decoder.output_shape == (None, *shape)
     (images,) = arrays(decoder, 10_000 * some_input(decoder, n=4))
@@ -113,6 +114,79 @@ def test_parameter_counts_are_those_computed_by_hand():
     assert networks.conv_decoder((30, 17, 3), 2, (64, 32), (128,)).count_params() == (
         (2 * 128 + 128) + (128 * 8 * 5 * 64 + 8 * 5 * 64) + (9 * 64 * 64 + 64) + (9 * 64 * 32 + 32) + (9 * 32 * 3 + 3)
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "crop"),
+    [
+        # Two transposed convolutions double to multiples of four.
+        ((9, 6, 1), ((1, 2), (1, 1))),
+        ((8, 7, 2), ((0, 0), (0, 1))),
+        ((5, 12, 1), ((1, 2), (0, 0))),
+    ],
+)
+def test_a_decoder_crops_evenly_what_the_doubling_gives_too_much(shape, crop):
+    decoder = networks.conv_decoder(shape, 2, (4, 3), (5,), seed=SEED)
+    uncropped = keras.Model(decoder.input, [layer for layer in decoder.layers if hasattr(layer, "kernel")][-1].output)
+    z = some_input(decoder)
+    (above, below), (left, right) = crop
+    whole = arrays(uncropped, z)[0]
+    assert whole.shape[1:3] == (shape[0] + above + below, shape[1] + left + right)
+    part = whole[:, above : whole.shape[1] - below, left : whole.shape[2] - right]
+    np.testing.assert_allclose(arrays(decoder, z)[0], expit(part), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("build", "shapes"),
+    [
+        (networks.dense_encoder, [(512,), (256,)]),
+        (networks.dense_decoder, [(256,), (512,)]),
+        (networks.conv_encoder, [(4, 4, 16), (2, 2, 32), (128,)]),
+        (networks.conv_decoder, [(128,), (2 * 2 * 32,), (4, 4, 32), (8, 8, 16)]),
+    ],
+)
+def test_what_is_not_given_is_small_and_uses_gelu(build, shapes):
+    network = build((8, 8, 1))
+    hidden = [layer for layer in network.layers if layer.name.startswith("hidden")]
+    assert [tuple(layer.output.shape)[1:] for layer in hidden] == shapes
+    assert {layer.activation for layer in hidden} == {keras.activations.gelu}
+    assert 2 in (network.input_shape[-1], network.outputs[0].shape[-1])
+    assert not any("noise" in layer.name for layer in network.layers)
+
+
+@BUILDERS
+def test_hidden_layers_are_named_in_order(build):
+    network = build(activation="relu")
+    hidden = [layer for layer in network.layers if layer.name.startswith("hidden")]
+    assert [layer.name for layer in hidden] == [f"hidden_{number}" for number in range(1, len(SMALL[build]) + 1)]
+    assert [tuple(layer.output.shape)[1:] for layer in hidden] == SMALL[build]
+    assert all(isinstance(layer, keras.layers.Activation) for layer in hidden)
+
+
+@pytest.mark.parametrize("build", [small_dense_decoder, small_conv_decoder])
+@pytest.mark.parametrize("output", ["tanh", keras.activations.tanh, lambda: keras.layers.Activation("tanh")])
+def test_an_output_activation_is_given_in_every_way_that_an_activation_is(build, output):
+    decoder, linear = (build(output_activation=activation, seed=SEED) for activation in (output, "linear"))
+    z = some_input(decoder)
+    np.testing.assert_allclose(arrays(decoder, z)[0], np.tanh(arrays(linear, z)[0]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("build", [small_dense_decoder, small_conv_decoder])
+@pytest.mark.parametrize("output", ["sigmod", None, 3, keras.layers.ReLU()])
+def test_what_is_no_output_activation_is_refused(build, output):
+    with pytest.raises(ValueError, match=r"activation (is )?.*Expected a name"):
+        build(output_activation=output)
+
+
+@pytest.mark.parametrize("build", [small_dense_decoder, small_conv_decoder])
+@pytest.mark.parametrize("output", ["sigmoid", lambda: keras.layers.Activation("sigmoid")])
+def test_pixels_stay_in_float32_under_mixed_precision(build, output, mixed_float16, tmp_path):
+    decoder = build(output_activation=output)
+    assert "float16" in {layer.compute_dtype for layer in decoder.layers}
+    decoder.save(tmp_path / "decoder.keras")
+    for network in (decoder, keras.models.load_model(tmp_path / "decoder.keras")):
+        assert network.output.dtype == "float32"
+        assert network.get_layer("pixels").compute_dtype == "float32"
 
 
 def gelu(x):
@@ -226,7 +300,7 @@ def test_a_decoder_with_a_linear_output_gives_what_came_before_the_sigmoid(build
 @pytest.mark.parametrize("build", ENCODERS)
 def test_noise_is_added_in_training_and_not_in_use(build):
     images = np.full((2000, 8, 8, 1), 0.5, "float32")
-    noisy, clean = build((8, 8, 1), noise=0.3, seed=0), build((8, 8, 1), seed=0)
+    noisy, clean = build((8, 8, 1), noise=0.3, seed=SEED), build((8, 8, 1), seed=SEED)
     for weight, other in zip(noisy.get_weights(), clean.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, other)
     np.testing.assert_array_equal(noisy(images)[0], clean(images)[0])
@@ -235,12 +309,16 @@ def test_noise_is_added_in_training_and_not_in_use(build):
     assert added.std() == pytest.approx(0.3, rel=0.02)
     assert abs(added.mean()) < 0.005
     assert not np.array_equal(added, inside(images, training=True).numpy() - images)
+    for seed, repeats in ((SEED, True), (SEED + 1, False)):
+        again = build((8, 8, 1), noise=0.3, seed=seed)
+        inside = keras.Model(again.input, next(layer for layer in again.layers if "noise" in layer.name).output)
+        assert np.array_equal(added, inside(images, training=True).numpy() - images) is repeats
 
 
 @pytest.mark.parametrize("build", ENCODERS)
-@pytest.mark.parametrize("noise", [-0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("noise", [-0.1, 1.5, float("nan"), "0.1", None])
 def test_noise_that_is_no_standard_deviation_is_refused(build, noise):
-    with pytest.raises(ValueError, match=f"noise is {noise}"):
+    with pytest.raises(ValueError, match=f"noise is {noise!r}"):
         build((8, 8, 1), noise=noise)
 
 
@@ -249,9 +327,9 @@ def test_keras_has_two_leaky_relus_which_agree_where_the_slope_is_given():
     assert float(keras.layers.LeakyReLU()(below)[0, 0]) == pytest.approx(-0.3)
     assert float(networks.activation_layer("leaky_relu")(below)[0, 0]) == pytest.approx(-0.2)
     for slope in (0.2, 0.3):
-        as_layer = small_conv_decoder(activation=lambda slope=slope: keras.layers.LeakyReLU(slope), seed=0)
+        as_layer = small_conv_decoder(activation=lambda slope=slope: keras.layers.LeakyReLU(slope), seed=SEED)
         as_function = small_conv_decoder(
-            activation=functools.partial(keras.activations.leaky_relu, negative_slope=slope), seed=0
+            activation=functools.partial(keras.activations.leaky_relu, negative_slope=slope), seed=SEED
         )
         z = some_input(as_layer)
         np.testing.assert_allclose(as_layer(z), as_function(z), rtol=1e-6)
@@ -260,7 +338,7 @@ def test_keras_has_two_leaky_relus_which_agree_where_the_slope_is_given():
 @BUILDERS
 def test_the_same_seed_gives_the_same_weights_whatever_the_activation(build):
     drawn = [
-        kernels(build(activation=activation, seed=3))
+        kernels(build(activation=activation, seed=SEED + 3))
         for activation in ("gelu", lambda: keras.layers.LeakyReLU(0.3), keras.layers.PReLU)
     ]
     for others in drawn[1:]:
@@ -271,7 +349,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_activation(build):
 
 @BUILDERS
 def test_another_seed_gives_other_weights(build):
-    for kernel, other in zip(kernels(build(seed=0)), kernels(build(seed=1))):
+    for kernel, other in zip(kernels(build(seed=SEED)), kernels(build(seed=SEED + 1))):
         assert np.all(kernel != other)
 
 
@@ -279,7 +357,7 @@ def test_another_seed_gives_other_weights(build):
 def test_without_a_seed_the_global_one_governs(build):
     drawn = []
     for seed in (1, 1, 2):
-        keras.utils.set_random_seed(seed)
+        keras.utils.set_random_seed(SEED + seed)
         drawn.append(kernels(build()))
     for kernel, again, other in zip(*drawn):
         np.testing.assert_array_equal(kernel, again)
@@ -287,8 +365,8 @@ def test_without_a_seed_the_global_one_governs(build):
 
 
 def test_no_two_kernels_of_one_seed_are_the_same():
-    square = kernels(networks.dense_encoder((4, 2, 1), 8, (8, 8), seed=0))
-    square += kernels(networks.dense_decoder((4, 2, 1), 8, (8, 8), seed=0))
+    square = kernels(networks.dense_encoder((4, 2, 1), 8, (8, 8), seed=SEED))
+    square += kernels(networks.dense_decoder((4, 2, 1), 8, (8, 8), seed=SEED))
     assert [kernel.shape for kernel in square] == [(8, 8)] * 7
     assert len({kernel.tobytes() for kernel in square}) == 7
     assert len(np.unique(square)) > 0.99 * 7 * 64
@@ -301,8 +379,8 @@ def test_the_seed_of_an_encoder_fixes_its_sampling_noise(build):
         encoder.set_weights([np.zeros_like(weight) for weight in encoder.get_weights()])
         return arrays(encoder, some_input(encoder))[2]
 
-    np.testing.assert_array_equal(noise(0), noise(0))
-    assert np.all(noise(0) != noise(1))
+    np.testing.assert_array_equal(noise(SEED), noise(SEED))
+    assert np.all(noise(SEED) != noise(SEED + 1))
 
 
 def test_a_parameter_comparison_changes_nothing_but_the_activation():
@@ -344,6 +422,13 @@ def test_one_layer_for_every_place_is_refused(build):
         ({"latent_dim": 0}, "latent_dim is 0"),
         ({"latent_dim": -3}, "latent_dim is -3"),
         ({"hidden": (8, 0)}, r"hidden is \(8, 0\)"),
+        ({"hidden": 8}, "hidden is 8"),
+        ({"hidden": "8"}, "hidden is '8'"),
+        ({"latent_dim": 2.0}, r"latent_dim is 2\.0"),
+        ({"latent_dim": None}, "latent_dim is None"),
+        ({"shape": None}, "shape is None"),
+        ({"seed": "0"}, "seed is '0'"),
+        ({"seed": 1.5}, r"seed is 1\.5"),
     ],
 )
 def test_sizes_that_make_no_network_are_refused(build, arguments, message):
@@ -352,7 +437,7 @@ def test_sizes_that_make_no_network_are_refused(build, arguments, message):
 
 
 @pytest.mark.parametrize("build", [networks.conv_encoder, networks.conv_decoder])
-@pytest.mark.parametrize("filters", [(), (8, -1)])
+@pytest.mark.parametrize("filters", [(), (8, -1), 8, None])
 def test_filters_that_make_no_network_are_refused(build, filters):
     with pytest.raises(ValueError, match="filters is"):
         build((8, 8, 1), filters=filters)

@@ -57,11 +57,7 @@ class Autoencoder(keras.Model):
                 "Set KERAS_BACKEND=tensorflow before keras is imported."
             )
         _check_networks(encoder, decoder, self.encoder_outputs)
-        if not callable(reconstruction_loss):
-            raise ValueError(
-                f"reconstruction_loss is {reconstruction_loss!r}. Expected losses.bernoulli, losses.gaussian, or a "
-                "function (images, reconstruction) -> nats per image, shape (n,)."
-            )
+        _check_loss(reconstruction_loss, encoder.input_shape[1:])
         self.encoder = encoder
         self.decoder = decoder
         self.reconstruction_loss = reconstruction_loss
@@ -214,4 +210,19 @@ def _check_networks(encoder, decoder, encoder_outputs) -> None:
     if tuple(decoder.output_shape) != images:
         raise ValueError(
             f"encoder takes images {images} but decoder gives {decoder.output_shape}. Expected the same shape in both."
+        )
+
+
+def _check_loss(reconstruction_loss, image_shape) -> None:
+    if not callable(reconstruction_loss):
+        raise ValueError(
+            f"reconstruction_loss is {reconstruction_loss!r}. Expected losses.bernoulli, losses.gaussian, or a "
+            "function (images, reconstruction) -> nats per image, shape (n,)."
+        )
+    two_images = ops.zeros((2, *(size or 1 for size in image_shape)))
+    shape = tuple(ops.shape(reconstruction_loss(two_images, two_images)))
+    if shape != (2,):
+        raise ValueError(
+            f"reconstruction_loss {reconstruction_loss!r} gives shape {shape} for two images. Expected nats per image, "
+            "(n,): a sum over height, width and channels, and no mean over the images, as the losses of Keras take."
         )

@@ -17,7 +17,15 @@ def norm_keeping(optimizer: type[keras.optimizers.Optimizer]) -> type[keras.opti
 
     Returns:
         A class that takes the same arguments and moves the weights in the same way.
+
+    Raises:
+        ValueError: For what is no class of optimizers.
     """
+    if not (isinstance(optimizer, type) and issubclass(optimizer, keras.optimizers.Optimizer)):
+        raise ValueError(
+            f"optimizer is {optimizer!r}. Expected a class of optimizers, such as keras.optimizers.SGD, without "
+            "arguments: those are given to the class that is made."
+        )
 
     class NormKeeping(optimizer):
         def __init__(self, *arguments, **settings):

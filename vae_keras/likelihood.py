@@ -43,8 +43,10 @@ def elbo(
 
     Raises:
         ValueError: For a model that is no VAE, for no samples, for grey images under `losses.bernoulli`, whose
-            cross-entropy is no likelihood, and for a reconstruction loss of which no log-likelihood is known.
+            cross-entropy is no likelihood, for a reconstruction loss of which no log-likelihood is known, and for a
+            `log_likelihood` that does not give one number for each image.
     """
+    images, log_likelihood = _checked(vae, images, samples, log_likelihood)
     total = np.zeros(len(images))
     for rows, log_p_x_given_z, _ in _draws(vae, images, samples, seed, log_likelihood, progress, "ELBO"):
         total[rows] += log_p_x_given_z.sum(axis=1)
@@ -79,17 +81,18 @@ def importance_weighted_bound(
 
     Raises:
         ValueError: For a model that is no VAE, for no samples, for grey images under `losses.bernoulli`, whose
-            cross-entropy is no likelihood, and for a reconstruction loss of which no log-likelihood is known.
+            cross-entropy is no likelihood, for a reconstruction loss of which no log-likelihood is known, and for a
+            `log_likelihood` that does not give one number for each image.
     """
+    images, log_likelihood = _checked(vae, images, samples, log_likelihood)
     log_sum = np.full(len(images), -np.inf)
     for rows, log_p_x_given_z, log_p_z_over_q in _draws(vae, images, samples, seed, log_likelihood, progress, "bound"):
         log_sum[rows] = np.logaddexp(log_sum[rows], np.logaddexp.reduce(log_p_x_given_z + log_p_z_over_q, axis=1))
     return log_sum - math.log(samples)
 
 
-def _draws(vae, images, samples, seed, log_likelihood, progress, name):
-    # Yield, for some images and draws of z at a time, the images' rows, log p(x|z) and log p(z) - log q(z|x), both of
-    # shape (rows, draws), in float64.
+def _checked(vae, images, samples, log_likelihood):
+    # The images as an array, and the log-likelihood that belongs to the loss where none is given.
     if not isinstance(vae, VAE):
         raise ValueError(
             f"The model is of type {type(vae).__name__}. Expected a VAE: an autoencoder names no distribution of z, "
@@ -98,13 +101,25 @@ def _draws(vae, images, samples, seed, log_likelihood, progress, name):
     if not isinstance(samples, Integral) or samples < 1:
         raise ValueError(f"samples is {samples!r}. Expected 1 or more draws of z for each image, a whole number.")
     data.check_images(images)
-    log_likelihood = log_likelihood or getattr(vae.reconstruction_loss, "log_likelihood", None)
+    if log_likelihood is None:
+        log_likelihood = getattr(vae.reconstruction_loss, "log_likelihood", None)
     if log_likelihood is None:
         raise ValueError(
             f"The reconstruction loss is {vae.reconstruction_loss!r}, of which the constant is not known. Expected one "
             "with an attribute log_likelihood, as losses.bernoulli, losses.gaussian and losses.LearnedGaussian have; "
             "for another pass log_likelihood(images, reconstruction)."
         )
+    if not callable(log_likelihood):
+        raise ValueError(
+            f"log_likelihood is {log_likelihood!r}. Expected a function (images, reconstruction) -> log p(x|z) in nats "
+            "per image, shape (n,)."
+        )
+    return np.asarray(images), log_likelihood
+
+
+def _draws(vae, images, samples, seed, log_likelihood, progress, name):
+    # Yield, for some images and draws of z at a time, the images' rows, log p(x|z) and log p(z) - log q(z|x), both of
+    # shape (rows, draws), in float64.
     all_z_mean, all_z_log_var, _ = vae.encoder.predict(images, verbose=0)
     noise = keras.random.SeedGenerator(seed)
     pictures = max(1, DECODED_AT_A_TIME // math.prod(images.shape[1:]))
@@ -120,6 +135,11 @@ def _draws(vae, images, samples, seed, log_likelihood, progress, name):
                 z = z_mean + ops.exp(z_log_var / 2) * epsilon
                 reconstruction = vae.decoder(ops.reshape(z, (-1, shape[-1])), training=False)
                 log_p_x_given_z = log_likelihood(ops.repeat(x, shape[1], axis=0), reconstruction)
+                if tuple(np.shape(log_p_x_given_z)) != (shape[0] * shape[1],):
+                    raise ValueError(
+                        f"log_likelihood gives shape {np.shape(log_p_x_given_z)} for {shape[0] * shape[1]} images. "
+                        "Expected nats per image, (n,): a sum over height, width and channels."
+                    )
                 # The constants of the two normal distributions cancel.
                 log_p_z_over_q = 0.5 * ops.sum(ops.square(epsilon) + z_log_var - ops.square(z), axis=-1)
                 yield (

@@ -32,9 +32,12 @@ def bernoulli(images: Any, reconstruction: Any) -> Any:
 
     Returns:
         Nats per image, (n,), in float32.
+
+    Raises:
+        ValueError: For two different shapes.
     """
-    x = ops.cast(images, "float32")
-    p = ops.clip(ops.cast(reconstruction, "float32"), PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
+    x, p = _of_one_shape(images, reconstruction)
+    p = ops.clip(p, PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
     return -_sum_per_image(x * ops.log(p) + (1 - x) * ops.log(1 - p))
 
 
@@ -49,9 +52,10 @@ def bernoulli_log_likelihood(images: Any, reconstruction: Any) -> Any:
         Nats per image, (n,), in float32.
 
     Raises:
-        ValueError: For grey images, whose cross-entropy is no log-likelihood.
+        ValueError: For grey images, whose cross-entropy is no log-likelihood, and for two different shapes.
     """
-    if ops.any((images != 0) & (images != 1)):
+    x = ops.cast(images, "float32")
+    if ops.any((x != 0) & (x != 1)):
         raise ValueError(
             "images hold grey pixels, and the cross-entropy of a grey pixel is no log-likelihood. Expected pixels of 0 "
             "and 1: draw them with data.binarise(images, seed=0)."
@@ -72,9 +76,12 @@ def gaussian(images: Any, reconstruction: Any) -> Any:
 
     Returns:
         Nats per image up to that constant, (n,), in float32.
+
+    Raises:
+        ValueError: For two different shapes.
     """
-    x = ops.cast(images, "float32")
-    return _sum_per_image(ops.square(x - ops.cast(reconstruction, "float32")))
+    x, mean = _of_one_shape(images, reconstruction)
+    return _sum_per_image(ops.square(x - mean))
 
 
 def gaussian_log_likelihood(images: Any, reconstruction: Any) -> Any:
@@ -86,8 +93,12 @@ def gaussian_log_likelihood(images: Any, reconstruction: Any) -> Any:
 
     Returns:
         Nats per image, (n,), in float32.
+
+    Raises:
+        ValueError: For two different shapes.
     """
-    return -gaussian(images, reconstruction) - math.log(math.pi) / 2 * math.prod(images.shape[1:])
+    pixels = math.prod(ops.shape(images)[1:])
+    return -gaussian(images, reconstruction) - math.log(math.pi) / 2 * pixels
 
 
 bernoulli.log_likelihood = bernoulli_log_likelihood
@@ -108,7 +119,7 @@ class LearnedGaussian(keras.layers.Layer):
         **kwargs: What `keras.layers.Layer` takes, such as `name`.
 
     Raises:
-        ValueError: For a sigma that is not positive and finite.
+        ValueError: For a sigma that is not positive and finite; when called, for two different shapes.
 
     Example:
         >>> vae = VAE(encoder, decoder, reconstruction_loss=losses.LearnedGaussian())
@@ -133,9 +144,9 @@ class LearnedGaussian(keras.layers.Layer):
 
     def call(self, images: Any, reconstruction: Any) -> Any:
         """Compute the negative log-likelihood, (n,), in nats per image."""
-        squared_error = ops.square(images - reconstruction)
+        x, mean = _of_one_shape(images, reconstruction)
         precision = ops.exp(-2 * self.log_sigma)
-        return _sum_per_image(0.5 * precision * squared_error + self.log_sigma + 0.5 * math.log(2 * math.pi))
+        return _sum_per_image(0.5 * precision * ops.square(x - mean) + self.log_sigma + 0.5 * math.log(2 * math.pi))
 
     def log_likelihood(self, images: Any, reconstruction: Any) -> Any:
         """Compute log p(x|z), (n,), in nats per image: the negative of the loss."""
@@ -162,6 +173,18 @@ def kl_divergence(z_mean: Any, z_log_var: Any) -> Any:
     mean, log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
     variance = ops.exp(ops.minimum(log_var, LARGEST_LOG_VAR)) * (1 + ops.maximum(log_var - LARGEST_LOG_VAR, 0))
     return 0.5 * _sum_per_image(variance + ops.square(mean) - 1 - log_var)
+
+
+def _of_one_shape(images, reconstruction):
+    # Of unlike shapes one would be spread over the other's axes, and the sum would have too many terms.
+    x, y = ops.cast(images, "float32"), ops.cast(reconstruction, "float32")
+    shapes = tuple(x.shape), tuple(y.shape)
+    # A batch whose length is not known yet is None.
+    if len(shapes[0]) != len(shapes[1]) or any(a != b and None not in (a, b) for a, b in zip(*shapes)):
+        raise ValueError(
+            f"images have shape {shapes[0]} but reconstruction {shapes[1]}. Expected the same shape in both."
+        )
+    return x, y
 
 
 def _sum_per_image(values):

@@ -43,8 +43,8 @@ def dense_encoder(
         A functional model that takes (n, height, width, channels) and gives (n, latent_dim) each.
 
     Raises:
-        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and
-            noise outside [0, 1].
+        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, noise
+            outside [0, 1], and a seed that is no whole number.
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
     seeds = _seeds("encoder", seed)
@@ -78,7 +78,8 @@ def dense_decoder(
         A functional model that takes (n, latent_dim) and gives (n, height, width, channels).
 
     Raises:
-        ValueError: For an unknown activation, a shape without channels, and sizes that are no whole numbers above 0.
+        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and a
+            seed that is no whole number.
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
     seeds = _seeds("decoder", seed)
@@ -108,8 +109,10 @@ def tied_decoder(
         A functional model that takes (n, latent_dim) and gives images of the shape that the encoder takes.
 
     Raises:
-        ValueError: For an encoder that is not dense, and for an unknown activation.
+        ValueError: For an encoder that is no dense network, and for an unknown activation.
     """
+    if not isinstance(encoder, keras.Model):
+        raise ValueError(f"encoder is {encoder!r}. Expected a network, as networks.dense_encoder makes.")
     with_kernel = [layer for layer in encoder.layers if hasattr(layer, "kernel") and layer.name != "z_log_var"]
     others = [layer for layer in with_kernel if not isinstance(layer, layers.Dense)]
     if others or not with_kernel:
@@ -153,8 +156,8 @@ def conv_encoder(
         A functional model that takes (n, height, width, channels) and gives (n, latent_dim) each.
 
     Raises:
-        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and
-            noise outside [0, 1].
+        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, noise
+            outside [0, 1], and a seed that is no whole number.
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
     seeds, numbers = _seeds("encoder", seed), itertools.count(1)
@@ -198,7 +201,8 @@ def conv_decoder(
         A functional model that takes (n, latent_dim) and gives (n, height, width, channels).
 
     Raises:
-        ValueError: For an unknown activation, a shape without channels, and sizes that are no whole numbers above 0.
+        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and a
+            seed that is no whole number.
     """
     _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
     seeds, numbers = _seeds("decoder", seed), itertools.count(1)
@@ -287,7 +291,10 @@ def _noisy(images, noise, seed):
 
 
 def _pixels(x, output_activation):
-    return layers.Activation(output_activation, dtype="float32", name="pixels")(x)
+    layer = activation_layer(output_activation)
+    # Under mixed precision too the pixels are float32.
+    layer.name, layer.dtype_policy = "pixels", "float32"
+    return layer(x)
 
 
 def _glorot(seeds: Iterator[int | None]) -> keras.initializers.Initializer:
@@ -296,6 +303,8 @@ def _glorot(seeds: Iterator[int | None]) -> keras.initializers.Initializer:
 
 def _seeds(network: str, seed: int | None) -> Iterator[int | None]:
     # One seed a layer, unlike in the encoder and the decoder, and the same whatever the activation.
+    if seed is not None and not isinstance(seed, Integral):
+        raise ValueError(f"seed is {seed!r}. Expected a whole number, or None for that of keras.utils.set_random_seed.")
     generator = random.Random(f"{network} {seed}")
     while True:
         yield None if seed is None else generator.randrange(2**31)
