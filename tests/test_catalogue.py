@@ -92,3 +92,8 @@ def test_no_two_arms_of_training_by_sgd_have_one_name():
     runs = catalogue.sgd([])
     settings = {(run["optimizer"], run["momentum"], run["clip_value"], run["clip_norm"]) for run in runs}
     assert len({catalogue.sgd_arm(run) for run in runs}) == len(settings) == 23
+
+
+def test_a_run_of_another_study_has_no_arm_of_training_by_sgd():
+    with pytest.raises(ValueError, match=r"lacks momentum, clip_norm\. Expected one of the study 'sgd'"):
+        catalogue.sgd_arm({"optimizer": "SGD", "clip_value": 1.0})

@@ -1,6 +1,7 @@
 """checkpoint: a state is whole or not there."""
 
 import concurrent.futures
+import contextlib
 
 import keras
 import pytest
@@ -22,24 +23,24 @@ def small_model():
 def test_a_state_that_is_valid_is_never_written_again(tmp_path):
     """A kill in the middle of it would leave the valid one with half of the weights."""
     model = small_model()
-    state = Checkpoint(model, tmp_path)
-    state.save()
-    (tmp_path / "000000.weights.h5").write_bytes(b"as it was")
-    state.save()
+    with contextlib.closing(Checkpoint(model, tmp_path)) as state:
+        state.save()
+        (tmp_path / "000000.weights.h5").write_bytes(b"as it was")
+        state.save()
     assert (tmp_path / "000000.weights.h5").read_bytes() == b"as it was"
 
 
 def test_a_kill_between_the_files_of_a_state_leaves_the_one_before(tmp_path, monkeypatch):
     model = small_model()
-    state = Checkpoint(model, tmp_path)
-    state.epoch = 1
-    state.save()
-    state.epoch = 2
-    monkeypatch.setattr(model, "save_weights", lambda path: path.write_bytes(b"half") and _raise(Killed))
-    with pytest.raises(Killed):
+    with contextlib.closing(Checkpoint(model, tmp_path)) as state:
+        state.epoch = 1
         state.save()
-    state.lock.close()
-    assert Checkpoint(model, tmp_path).epoch == 1
+        state.epoch = 2
+        monkeypatch.setattr(model, "save_weights", lambda path: path.write_bytes(b"half") and _raise(Killed))
+        with pytest.raises(Killed):
+            state.save()
+    with contextlib.closing(Checkpoint(model, tmp_path)) as state:
+        assert state.epoch == 1
 
 
 def _raise(error):
@@ -56,4 +57,16 @@ def test_two_trainings_of_one_run_take_turns(tmp_path):
         with pytest.raises(TimeoutError):
             second.result(timeout=0.2)
         first.result(dict)
-        second.result(timeout=10).lock.close()
+        first.close()
+        second.result(timeout=60).close()
+
+
+def test_without_a_folder_nothing_is_locked_and_nothing_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with contextlib.closing(Checkpoint(small_model(), None, seconds_between=0.0)) as state:
+        state.on_epoch_begin(0)
+        state.on_epoch_end(0, {"loss": 1.0})
+        state.on_train_end()
+        result = state.result(lambda: {"loss": 2.0})
+    assert (result["status"], result["history"]["loss"], result["held_out"]) == ("done", [1.0], {"loss": 2.0})
+    assert not list(tmp_path.iterdir())

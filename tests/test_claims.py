@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from vae_keras import claim
@@ -55,3 +56,17 @@ def test_a_broken_claim_that_is_not_strict_prints_its_number(capsys):
 def test_a_claim_that_holds_reads_the_same_where_it_is_not_strict(capsys):
     claim("The loss falls", 2.125, above=1, strict=False)
     assert capsys.readouterr().out == "The loss falls: above 1.\n"
+
+
+@pytest.mark.parametrize("value", [None, "high", [1, 2], {}])
+def test_what_is_no_number_is_refused_as_value_and_as_bound(value):
+    with pytest.raises(ValueError, match=r"The loss falls.*Expected numbers"):
+        claim("The loss falls", value, above=1)
+    if value is not None:
+        with pytest.raises(ValueError, match=r"The loss falls.*Expected numbers"):
+            claim("The loss falls", 1, below=value)
+
+
+def test_numbers_of_numpy_are_numbers(capsys):
+    claim("The loss falls", np.array([2.0])[0], above=np.float32(1), below=np.array(3))
+    assert capsys.readouterr().out == "The loss falls: above 1 and below 3.\n"

@@ -1,3 +1,4 @@
+import functools
 import gzip
 import hashlib
 import re
@@ -7,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from seeding import SEED, rng
 
 from vae_keras import data
 
@@ -27,7 +29,7 @@ def idx(array):
 
 def write_set(folder, names=NAMES, packed=False, transposed=False, first_label=0):
     """Write six training and three test images of 5 x 4 pixels, of three classes; return pixels and labels."""
-    generator = np.random.default_rng(0)
+    generator = rng()
     pixels = {part: generator.integers(0, 256, (n, 5, 4)) for part, n in (("train", 6), ("test", 3))}
     labels = {"train": np.array([0, 1, 2, 2, 1, 0]), "test": np.array([2, 0, 1])}
     for (part, kind), name in names.items():
@@ -165,7 +167,7 @@ def test_a_truncated_gzip_file_is_refused(tmp_path, length):
 
 def test_a_damaged_gzip_file_is_refused(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
-    content = bytearray(gzip.compress(idx(np.random.default_rng(0).integers(0, 256, (30, 5, 4)))))
+    content = bytearray(gzip.compress(idx(rng().integers(0, 256, (30, 5, 4)))))
     content[10:20] = bytes([255] * 10)
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is a broken gzip file"):
@@ -190,7 +192,7 @@ def test_a_file_shorter_or_longer_than_its_header_says_is_refused(tmp_path, chan
 
 @pytest.mark.parametrize("shape", [(7,), (2, 3), (2, 3, 4), (2, 3, 4, 5)])
 def test_read_idx_gives_back_what_was_written(tmp_path, shape):
-    array = np.random.default_rng(0).integers(0, 256, shape)
+    array = rng().integers(0, 256, shape)
     (tmp_path / "file").write_bytes(idx(array))
     found = data.read_idx(tmp_path / "file")
     assert found.dtype == np.uint8
@@ -233,9 +235,15 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
         data.load("mnits")
 
 
+@pytest.mark.parametrize("name", [None, 5, np.zeros((3, 5, 4)), ["mnist"], Path("nowhere")])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(ValueError, match="Unknown data set"):
+        data.load(name)
+
+
 @pytest.mark.parametrize(("name", "ninth"), [("mnist", "9"), ("fashion_mnist", "Ankle boot")])
 def test_keras_datasets_are_used_by_their_names(monkeypatch, name, ninth):
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 28, 28), dtype="uint8")
+    pixels = rng().integers(0, 256, (12, 28, 28), dtype="uint8")
     labels = np.arange(12, dtype="uint8") % 10
     module = getattr(keras.datasets, name)
     monkeypatch.setattr(module, "load_data", lambda: ((pixels, labels), (pixels[:4], labels[:4])))
@@ -316,12 +324,12 @@ def test_labels_without_a_class_name_are_refused(label):
 
 @pytest.fixture
 def grey():
-    return np.random.default_rng(0).random((50, 6, 5, 1), dtype="float32")
+    return rng().random((50, 6, 5, 1), dtype="float32")
 
 
 def test_binarised_pixels_are_white_as_often_as_they_are_bright():
     grey = np.broadcast_to(np.linspace(0, 1, 5, dtype="float32").reshape(1, 5, 1, 1), (20_000, 5, 1, 1))
-    drawn = data.binarise(grey, seed=0)
+    drawn = data.binarise(grey, seed=SEED)
     assert drawn.dtype == np.float32
     assert set(np.unique(drawn)) == {0, 1}
     means = drawn.mean(axis=(0, 2, 3))
@@ -330,18 +338,28 @@ def test_binarised_pixels_are_white_as_often_as_they_are_bright():
     assert means[-1] == 1
 
 
+def test_black_stays_black_whatever_is_drawn(monkeypatch):
+    class Least:
+        def random(self, shape, dtype):
+            return np.zeros(shape, dtype)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Least())
+    drawn = data.binarise(np.array([0, 1e-6, 1], "float32").reshape(1, 3, 1, 1))
+    assert drawn.ravel().tolist() == [0, 1, 1]
+
+
 def test_fixed_binarisation_is_that_of_its_seed(grey):
-    assert np.array_equal(data.binarise(grey, seed=3), data.binarise(grey, seed=3))
-    assert not np.array_equal(data.binarise(grey, seed=3), data.binarise(grey, seed=4))
+    assert np.array_equal(data.binarise(grey, seed=SEED + 3), data.binarise(grey, seed=SEED + 3))
+    assert not np.array_equal(data.binarise(grey, seed=SEED + 3), data.binarise(grey, seed=SEED + 4))
     black_and_white = data.binarise(grey)
-    assert np.array_equal(data.binarise(black_and_white, seed=9), black_and_white)
+    assert np.array_equal(data.binarise(black_and_white, seed=SEED + 9), black_and_white)
 
 
 def test_dynamic_binarisation_gives_every_image_once_in_every_epoch(grey):
     # Each image is marked by a corner that no draw changes: bits of its number.
     marked = grey.copy()
     marked[:, :, 0, 0] = [[number >> bit & 1 for bit in range(6)] for number in range(50)]
-    batches = data.DynamicBinarisation(marked, batch_size=16, seed=0)
+    batches = data.DynamicBinarisation(marked, batch_size=16, seed=SEED)
     assert [len(batches[i]) for i in range(len(batches))] == [16, 16, 16, 2]
     orders = []
     for _ in range(2):
@@ -355,8 +373,8 @@ def test_dynamic_binarisation_gives_every_image_once_in_every_epoch(grey):
 
 
 def test_dynamic_binarisation_draws_anew_in_every_epoch_and_repeats_for_its_seed(grey):
-    same, again, other = (data.DynamicBinarisation(grey, 50, seed=seed) for seed in (0, 0, 1))
-    by_order = np.argsort(np.random.default_rng((0, 0)).permutation(50))
+    same, again, other = (data.DynamicBinarisation(grey, 50, seed=SEED + seed) for seed in (0, 0, 1))
+    by_order = np.argsort(np.random.default_rng((SEED, 0)).permutation(50))
     first = same[0]
     assert np.array_equal(first, again[0])
     assert not np.array_equal(first, other[0])
@@ -367,8 +385,14 @@ def test_dynamic_binarisation_draws_anew_in_every_epoch_and_repeats_for_its_seed
     assert sorted(first.sum(axis=(1, 2, 3))) != sorted(second.sum(axis=(1, 2, 3)))
     again.begin_epoch(1)
     assert np.array_equal(second, again[0])
+    # Not only in another order: of pixels that are all drawn, no image comes twice.
+    drawn, half = set(), data.DynamicBinarisation(np.full_like(grey, 0.5), 10, seed=SEED)
+    for _ in range(3):
+        drawn |= {image.tobytes() for index in range(len(half)) for image in half[index]}
+        half.on_epoch_end()
+    assert len(drawn) == 3 * len(grey)
     # Batches do not depend on the order in which they are asked for, and differ.
-    small = data.DynamicBinarisation(np.full_like(grey, 0.5), 10, seed=0)
+    small = data.DynamicBinarisation(np.full_like(grey, 0.5), 10, seed=SEED)
     assert np.array_equal(small[3], small[3])
     assert not np.array_equal(small[3], small[4])
 
@@ -382,12 +406,12 @@ def test_dynamic_binarisation_trains_on_a_new_draw_in_every_epoch(grey, make_vae
             seen.append((self.epoch, index, batch))
             return batch
 
-    x = np.random.default_rng(0).random((20, 8, 8, 1), dtype="float32")
-    make_vae().fit(Watched(x, batch_size=8, seed=0), epochs=3, verbose=0)
+    x = rng().random((20, 8, 8, 1), dtype="float32")
+    make_vae().fit(Watched(x, batch_size=8, seed=SEED), epochs=3, verbose=0)
     # Keras looks at the first batches before it trains, and counts that as an epoch.
     trained = seen[-9:]
     assert sorted((epoch, index) for epoch, index, _ in trained) == [(e, i) for e in (1, 2, 3) for i in range(3)]
-    expected = data.DynamicBinarisation(x, batch_size=8, seed=0)
+    expected = data.DynamicBinarisation(x, batch_size=8, seed=SEED)
     for epoch, index, batch in trained:
         expected.begin_epoch(epoch)
         assert np.array_equal(batch, expected[index])
@@ -397,38 +421,83 @@ def test_what_cannot_be_binarised_is_refused(grey):
     for make in (data.binarise, data.DynamicBinarisation):
         with pytest.raises(ValueError, match="255"):
             make(grey * 255)
-    with pytest.raises(ValueError, match="batch_size is 0"):
-        data.DynamicBinarisation(grey, batch_size=0)
+    for batch_size in (0, 1.5, "8", None):
+        with pytest.raises(ValueError, match=f"batch_size is {batch_size!r}. Expected a whole number, 1 or more"):
+            data.DynamicBinarisation(grey, batch_size=batch_size)
+    for seed in (-1, 1.5, "a", None):
+        for make in (data.binarise, data.DynamicBinarisation, functools.partial(data.add_noise, stddev=0.1)):
+            with pytest.raises(ValueError, match=f"seed is {seed!r}. Expected a whole number, 0 or more"):
+                make(grey, seed=seed)
+        with pytest.raises(ValueError, match=f"epoch is {seed!r}"):
+            data.DynamicBinarisation(grey).begin_epoch(seed)
 
 
-def test_held_out_images_are_the_last_of_the_training_set():
-    images = data.load()
+@pytest.mark.parametrize("names", [None, 3, "abc", [["a", "b", "c"]]])
+def test_class_names_that_are_no_sequence_are_refused(tmp_path, names):
+    x, y = np.zeros((2, 5, 4, 1), "float32"), np.array([0, 1])
+    with pytest.raises(ValueError, match=r"class_names are .*Expected a sequence with a name for each label"):
+        data.Images(x, y, x, y, names)
+    if names is not None:
+        write_set(tmp_path)
+        with pytest.raises(ValueError, match="class_names are"):
+            data.load(tmp_path, class_names=names)
+
+
+def test_class_names_may_be_an_array(tmp_path):
+    write_set(tmp_path)
+    assert data.load(tmp_path, class_names=np.array(["a", "b", "c"])).class_names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"y_train": np.array([0.0, 1.0])}, r"y_train has shape \(2,\) and type float64"),
+        ({"y_test": np.zeros((2, 1), int)}, r"y_test has shape \(2, 1\)"),
+        ({"y_test": None}, r"y_test has shape \(\) and type object"),
+        ({"y_train": np.zeros(3, int)}, "x_train has 2 images but 3 labels"),
+        ({"x_test": np.zeros((2, 5, 4))}, r"x_test has shape \(2, 5, 4\)"),
+        ({"x_train": np.full((2, 5, 4, 1), "a")}, "x_train is of type <U1"),
+        ({"x_train": np.zeros((2, 5, 4, 1), complex)}, "x_train is of type complex128"),
+    ],
+    ids=str,
+)
+def test_sets_that_do_not_fit_together_are_refused(changed, message):
+    x, y = np.zeros((2, 5, 4, 1), "float32"), np.array([0, 1])
+    with pytest.raises(ValueError, match=message):
+        data.Images(**{"x_train": x, "y_train": y, "x_test": x, "y_test": y, "class_names": ("a", "b"), **changed})
+
+
+def test_held_out_images_are_the_last_of_the_training_set(mnist_5k):
+    images = mnist_5k
     held = data.hold_out(images, 400)
     assert np.array_equal(held.x_train, images.x_train[:3600])
     assert np.array_equal(held.x_test, images.x_train[3600:])
     assert np.array_equal(held.y_test, images.y_train[3600:])
     assert held.class_names == images.class_names
-    for count in (0, -1, 4000):
-        with pytest.raises(ValueError, match=f"count is {count}"):
+    for count in (0, -1, 4000, 1.5, "400", None):
+        with pytest.raises(ValueError, match=f"count is {count!r}"):
             data.hold_out(images, count)
+    assert len(data.hold_out(images, 3999).x_train) == 1
+    with pytest.raises(ValueError, match=r"images are of type ndarray\. Expected data\.Images"):
+        data.hold_out(images.x_train, 400)
 
 
 def test_noise_has_its_standard_deviation_and_is_not_cut_off():
-    grey = np.random.default_rng(0).random((200, 8, 8, 1), dtype="float32")
-    noisy = data.add_noise(grey, 0.5, seed=1)
+    grey = rng().random((1000, 8, 8, 1), dtype="float32")
+    noisy = data.add_noise(grey, 0.5, seed=SEED + 1)
     assert noisy.dtype == np.float32
     assert (noisy - grey).std() == pytest.approx(0.5, rel=0.02)
     assert abs((noisy - grey).mean()) < 0.02
     assert noisy.min() < -0.5
     assert noisy.max() > 1.5
-    np.testing.assert_array_equal(data.add_noise(grey, 0.5, seed=1), noisy)
-    assert not np.array_equal(data.add_noise(grey, 0.5, seed=2), noisy)
+    np.testing.assert_array_equal(data.add_noise(grey, 0.5, seed=SEED + 1), noisy)
+    assert not np.array_equal(data.add_noise(grey, 0.5, seed=SEED + 2), noisy)
     np.testing.assert_array_equal(data.add_noise(grey, 0.0), grey)
 
 
-@pytest.mark.parametrize("stddev", [-0.1, float("nan")])
-def test_noise_that_is_negative_is_refused(stddev):
-    with pytest.raises(ValueError, match=f"stddev is {stddev}"):
+@pytest.mark.parametrize("stddev", [-0.1, float("nan"), float("inf"), "0.1", None])
+def test_noise_that_is_none_is_refused(stddev):
+    with pytest.raises(ValueError, match=f"stddev is {stddev!r}"):
         data.add_noise(np.zeros((1, 8, 8, 1), "float32"), stddev)
 
 

@@ -115,7 +115,8 @@ def test_a_table_says_how_many_runs_diverged(drawn, monkeypatch):
 
 
 def test_figure_of_the_study_is_that_of_the_records(drawn):
-    assert Image.open(drawn.FIGURE).info["Description"] == drawn.digest()
+    with Image.open(drawn.FIGURE) as figure:
+        assert figure.info["Description"] == drawn.digest()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.jsonl")), ids=lambda path: path.name)

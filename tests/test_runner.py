@@ -5,6 +5,7 @@ import functools
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tensorflow
 
 from vae_keras.studies import __main__ as command_line
 from vae_keras.studies import catalogue, runner
@@ -25,12 +27,28 @@ def square(run):
     return {"status": "done", "held_out": {"loss": run["seed"] ** 2}}
 
 
-def noted_square(run, folder, seconds=0.0):
-    """Square the seed, leave a file that says so for every start and end, and which process did it."""
+def noted_square(run, folder, waits_from=math.inf):
+    """Square the seed, and leave a file for every start and end, which says which process it was.
+
+    From the seed `waits_from` on a run waits for a file `go`, so that it can be killed in its middle.
+    """
     (folder / f"{run['seed']}.{os.getpid()}.started").touch()
-    time.sleep(seconds)
+    while run["seed"] >= waits_from and not (folder / "go").exists():
+        time.sleep(0.02)
     (folder / f"{run['seed']}.{os.getpid()}.ended").touch()
-    return square(run)
+    return {**square(run), "threads": tensorflow.config.threading.get_intra_op_parallelism_threads()}
+
+
+def noted(folder, what, seed="*"):
+    """The seed and the process of every start or end that left a file."""
+    return [tuple(map(int, path.name.split(".")[:2])) for path in folder.glob(f"{seed}.*.{what}")]
+
+
+def wait_until(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def fails_at_three(run):
@@ -57,6 +75,16 @@ def test_every_run_leaves_one_self_contained_line(tmp_path):
         assert record["run"]["rate"] == 0.1
         assert {"python", "keras", "tensorflow", "numpy", "vae_keras"} <= set(record["versions"])
         assert record["machine"]["cores"] == os.cpu_count()
+
+
+def test_a_file_may_be_named_by_a_string(tmp_path):
+    assert run_quietly(RUNS[:1], square, str(tmp_path / "records.jsonl")) == read_file(tmp_path / "records.jsonl")
+
+
+def test_a_run_that_json_cannot_hold_is_refused_before_any_is_done(tmp_path):
+    with pytest.raises(ValueError, match="The run is"):
+        run_quietly([{"seed": 1}, {"seed": Path()}], functools.partial(noted_square, folder=tmp_path), tmp_path / "r")
+    assert not list(tmp_path.glob("*.started"))
 
 
 def test_what_is_recorded_is_not_run_again(tmp_path):
@@ -140,6 +168,43 @@ def test_the_command_line_runs_a_study(tmp_path, monkeypatch, capsys):
     assert not list((tmp_path / "results").glob("*.unfinished"))
 
 
+@pytest.mark.parametrize(("options", "workers"), [([], 3), (["--workers", "1"], 1)])
+def test_the_number_of_processes_is_that_of_the_study_unless_it_is_given(tmp_path, monkeypatch, options, workers):
+    asked = []
+    monkeypatch.setitem(catalogue.STUDIES, "cost", catalogue.Study(lambda records: [], noted_training, workers=3))
+    monkeypatch.setattr(
+        command_line, "processes", lambda workers: asked.append(workers) or concurrent.futures.ThreadPoolExecutor(1)
+    )
+    monkeypatch.setattr(sys, "argv", ["study", "cost", "--out", str(tmp_path / "r.jsonl"), *options])
+    command_line.main()
+    assert asked == [workers]
+    assert (tmp_path / "r.jsonl").exists()
+
+
+def test_studies_that_are_timed_have_the_machine_for_themselves():
+    assert catalogue.Study(two_runs, noted_training).workers == 2
+    assert {name for name, study in catalogue.STUDIES.items() if study.workers == 1} >= {"cost", "expected", "samples"}
+
+
+def test_the_command_line_names_all_studies_and_what_they_do(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["study", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        command_line.main()
+    shown = capsys.readouterr().out
+    assert "python -m vae_keras.studies" in shown
+    for name, study in catalogue.STUDIES.items():
+        assert re.search(rf"^  {name} +{re.escape(study.runs.__doc__)}$", shown, re.MULTILINE)
+    assert all(option in shown for option in ("--workers", "--dask", "--out", "--folder"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["costs"], ["cost", "--workers", "two"]])
+def test_the_command_line_refuses_what_it_does_not_know(monkeypatch, capsys, arguments):
+    monkeypatch.setattr(sys, "argv", ["study", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        command_line.main()
+    assert "usage: python -m vae_keras.studies" in capsys.readouterr().err
+
+
 def test_the_command_line_refuses_a_folder_without_a_name(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["study", "cost", "--folder", "data"])
     with pytest.raises(SystemExit):
@@ -163,28 +228,19 @@ def test_runs_in_one_process_take_turns(tmp_path):
     assert together == [1, 1, 1, 1]
 
 
-def threads_of_tensorflow(run):
-    import tensorflow
-
-    return {"threads": tensorflow.config.threading.get_intra_op_parallelism_threads()}
-
-
-def test_processes_share_the_cores(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    with runner.processes(2) as executor:
-        (record,) = run_quietly([{}], threads_of_tensorflow, tmp_path / "records.jsonl", executor=executor)
-    assert record["threads"] == 3
-    with pytest.raises(ValueError, match="workers is 0"):
-        runner.processes(0)
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None])
+def test_a_number_of_processes_that_is_none_is_refused(workers):
+    with pytest.raises(ValueError, match=f"workers is {workers!r}"):
+        runner.processes(workers)
 
 
 def test_progress_bar_counts_what_was_done_before_and_tells_the_time_left(tmp_path, capsys):
     runner.run_study(RUNS[:6], square, tmp_path / "records.jsonl", progress=False)
-    runner.run_study(RUNS, lambda run: time.sleep(0.2) or square(run), tmp_path / "records.jsonl")
+    runner.run_study(RUNS, lambda run: time.sleep(0.15) or square(run), tmp_path / "records.jsonl")
     shown = capsys.readouterr().err
     assert "6/8" in shown
     assert "8/8" in shown
-    assert "7/8 [00:00<00:00" in shown
+    assert re.search(r"7/8 \[\d\d:\d\d<\d\d:\d\d", shown)
 
 
 STUDY = """
@@ -195,63 +251,70 @@ from test_runner import RUNS, noted_square
 from vae_keras.studies import runner
 
 if __name__ == "__main__":
-    folder = Path({folder!r})
-    train = functools.partial(noted_square, folder=folder, seconds=0.7)
-    with runner.processes(2) as executor:
-        runner.run_study(RUNS, train, folder / "records.jsonl", executor)
+    folder, workers, waits_from = Path({folder!r}), int(sys.argv[1]), int(sys.argv[2])
+    train = functools.partial(noted_square, folder=folder, waits_from=waits_from)
+    executor = runner.processes(workers) if workers else None
+    runner.run_study(RUNS, train, folder / "records.jsonl", executor)
 """
 
 
 def alive(process):
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
 
 
 def test_a_study_that_is_killed_goes_on(tmp_path):
-    script = tmp_path / "script.py"
+    """Killed at the second of its runs, then with two processes in the middle, and each time with half a record."""
+    script, out = tmp_path / "script.py", tmp_path / "records.jsonl"
     script.write_text(STUDY.format(here=str(HERE), folder=str(tmp_path)))
-    out = tmp_path / "records.jsonl"
-    workers = set()
-    for kill in range(3):
-        running = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True)
-        while len(read_file(out)) < 2 * (kill + 1):
+    for workers, waits_from, begun in ((0, 1, [1]), (2, 4, [4, 5])):
+        command = [sys.executable, script, str(workers), str(waits_from)]
+        running = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+
+        def is_in_the_middle(running=running, waits_from=waits_from, begun=begun):
             assert running.poll() is None
-            time.sleep(0.02)
+            return len(read_file(out)) == waits_from and all(noted(tmp_path, "started", seed) for seed in begun)
+
+        wait_until(is_in_the_middle)
         running.send_signal(signal.SIGKILL)
         running.wait()
-        workers |= {int(path.name.split(".")[1]) for path in tmp_path.glob("*.started")}
-        out.open("ab").write(b'{"run": {"seed": 7')
-    deadline = time.monotonic() + 20
-    while any(map(alive, workers)):
-        assert time.monotonic() < deadline, "workers outlive the study that was killed"
-        time.sleep(0.05)
+        with out.open("ab") as file:
+            file.write(b'{"run": {"seed": 7')
+    of_workers = {process for _, process in noted(tmp_path, "started")} - {running.pid}
+    assert len(of_workers) == 3
+    wait_until(lambda: not any(map(alive, of_workers)), seconds=20)
     before = seeds_of(read_file(out))
-    subprocess.run([sys.executable, script], check=True, stderr=subprocess.DEVNULL)
-    records = read_file(out)
-    assert seeds_of(records)[: len(before)] == before
-    assert sorted(seeds_of(records)) == list(range(8))
-    ended = [path.name[0] for path in tmp_path.glob("*.ended")]
-    assert set(ended) == set("01234567")
+    assert sorted(before) == [0, 1, 2, 3]
+    records = run_quietly(RUNS, functools.partial(noted_square, folder=tmp_path), out)
+    assert seeds_of(records) == [*before, 4, 5, 6, 7]
+    assert read_file(out) == records
+    # No run that was recorded was done again.
+    assert sorted(seed for seed, _ in noted(tmp_path, "ended")) == list(range(8))
 
 
-def test_a_worker_that_is_killed_costs_no_record(tmp_path):
+def kill_a_worker(folder, out):
+    """Once four runs are recorded, kill a process that is in the middle of the fifth, and let the others go on."""
+    wait_until(lambda: len(read_file(out)) >= 4 and noted(folder, "started", 4))
+    ((_, process),) = noted(folder, "started", 4)
+    os.kill(process, signal.SIGKILL)
+    (folder / "go").touch()
+    return process
+
+
+def test_a_worker_that_is_killed_costs_no_record_and_processes_share_the_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
     out = tmp_path / "records.jsonl"
-
-    def kill_a_worker():
-        while not read_file(out):
-            time.sleep(0.02)
-        os.kill(int(next(tmp_path.glob("*.started")).name.split(".")[1]), signal.SIGKILL)
-
-    train = functools.partial(noted_square, folder=tmp_path, seconds=0.4)
+    train = functools.partial(noted_square, folder=tmp_path, waits_from=4)
     with concurrent.futures.ThreadPoolExecutor() as thread, runner.processes(2) as executor:
-        killed = thread.submit(kill_a_worker)
+        killed = thread.submit(kill_a_worker, tmp_path, out)
         with pytest.raises(RuntimeError, match="tried again next time"):
             run_quietly(RUNS, train, out, executor=executor)
         killed.result()
-    assert 0 < len(read_file(out)) < 8
+    records = read_file(out)
+    assert {0, 1, 2, 3} <= set(seeds_of(records)) <= {0, 1, 2, 3, 5, 6, 7}
+    assert {record["threads"] for record in records} == {3}
     assert sorted(seeds_of(run_quietly(RUNS, square, out))) == list(range(8))
 
 
@@ -267,29 +330,22 @@ def test_study_on_a_dask_cluster_survives_a_worker(tmp_path):
     try:
         worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", address, "--no-nanny"]
         started += [start([*worker, "--nthreads", "1", "--no-dashboard"]) for _ in range(2)]
-        while not address.exists() or not address.read_text():
-            time.sleep(0.05)
-        with distributed.Client(json.loads(address.read_text())["address"]) as client:
-            client.wait_for_workers(2, timeout=60)
+        wait_until(lambda: address.exists() and address.read_text())
+        scheduler = json.loads(address.read_text())["address"]
+        with distributed.Client(scheduler) as client:
+            client.wait_for_workers(2, timeout=120)
         out = tmp_path / "records.jsonl"
-        train = functools.partial(noted_square, folder=tmp_path, seconds=0.5)
-
-        def kill_a_worker():
-            while not read_file(out):
-                time.sleep(0.02)
-            os.kill(int(next(tmp_path.glob("*.started")).name.split(".")[1]), signal.SIGKILL)
-
-        with (
-            concurrent.futures.ThreadPoolExecutor() as thread,
-            runner.dask_cluster(json.loads(address.read_text())["address"]) as executor,
-        ):
-            killed = thread.submit(kill_a_worker)
+        train = functools.partial(noted_square, folder=tmp_path, waits_from=4)
+        with concurrent.futures.ThreadPoolExecutor() as thread, runner.dask_cluster(scheduler) as executor:
+            killed = thread.submit(kill_a_worker, tmp_path, out)
             records = run_quietly(RUNS, train, out, executor=executor)
-            killed.result()
         assert sorted(seeds_of(records)) == list(range(8))
         assert read_file(out) == records
-        processes = {path.name.split(".")[1] for path in tmp_path.glob("*.started")}
+        # The run of the worker that was killed was done again by the other.
+        processes = {process for _, process in noted(tmp_path, "started")}
         assert len(processes) == 2
+        assert [process for _, process in noted(tmp_path, "ended", 4)] == [*(processes - {killed.result()})]
     finally:
         for process in started:
             process.kill()
+            process.wait()

@@ -18,16 +18,19 @@ def claim(
 
     Raises:
         AssertionError: Where the claim does not hold, with the value.
-        ValueError: Where no bound is given, and for a value that is not one number.
+        ValueError: Where no bound is given, and for a value or a bound that is not one number.
     """
+    try:
+        value = float(value)
+        above, below = (None if limit is None else float(limit) for limit in (above, below))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The claim {sentence!r} is about {value!r}, above {above!r} and below {below!r}. Expected numbers."
+        ) from error
     limits = {"above": above, "below": below}
     bounds = [f"{side} {limit:g}" for side, limit in limits.items() if limit is not None]
     if not bounds:
         raise ValueError(f"The claim {sentence!r} has no bound. Expected above=..., below=... or both.")
-    try:
-        value = float(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"The claim {sentence!r} is about {value!r}. Expected one number.") from error
     statement = f"{sentence}: {' and '.join(bounds)}"
     if (above is None or value > above) and (below is None or value < below):
         print(f"{statement}.")

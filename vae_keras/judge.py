@@ -1,6 +1,7 @@
 """Judge: what is a digit and what is not, and how evenly the classes come."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -75,10 +76,12 @@ def train_judge(
         ValueError: For labels of another length than the images, a single class, a class with fewer than five training
             images, and a share that is none.
     """
-    for part, x, y in (("x_train", x_train, y_train), ("x_test", x_test, y_test)):
-        check_images(x, y, name=part)
-    if not 0 < rejected < 1:
-        raise ValueError(f"rejected is {rejected}. Expected a share between 0 and 1.")
+    for part, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+        check_images(x, y, name=f"x_{part}")
+        if np.ndim(y) != 1:
+            raise ValueError(f"y_{part} has shape {np.shape(y)}. Expected one label for each image, (n,).")
+    if not isinstance(rejected, Real) or not 0 < rejected < 1:
+        raise ValueError(f"rejected is {rejected!r}. Expected a share between 0 and 1.")
     labels, counts = np.unique(y_train, return_counts=True)
     if len(labels) < 2 or counts.min() < FOLDS:
         raise ValueError(
@@ -110,10 +113,13 @@ def class_imbalance(labels: np.ndarray, classes: int) -> float:
         0 if all classes are as frequent, 1 - 1 / classes if there is only one.
 
     Raises:
-        ValueError: For no labels, and for labels outside 0 ... classes - 1.
+        ValueError: For no labels, for labels that are no whole numbers in 0 ... classes - 1, and for no classes.
     """
     labels = np.asarray(labels)
-    if labels.ndim != 1 or len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
+    if not isinstance(classes, Integral) or classes < 1:
+        raise ValueError(f"classes is {classes!r}. Expected a whole number, 1 or more.")
+    whole = labels.ndim == 1 and len(labels) > 0 and np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels have shape {labels.shape} and the values {np.unique(labels).tolist()}. Expected (n,), n above 0, "
             f"and whole numbers from 0 to {classes - 1}."
@@ -123,4 +129,7 @@ def class_imbalance(labels: np.ndarray, classes: int) -> float:
 
 
 def _flat(images: np.ndarray) -> np.ndarray:
+    images = np.asarray(images)
+    if images.ndim != 4 or images.size == 0:
+        raise ValueError(f"images have shape {images.shape}. Expected (n, height, width, channels), n above 0.")
     return images.reshape(len(images), -1)

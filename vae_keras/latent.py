@@ -54,6 +54,7 @@ def draw_points(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95
             outside (0, 1].
     """
     _check_count("count", count)
+    _check_count("seed", seed, least=0)
     region = occupied_region(z, coverage)
     corners = region.points[region.vertices]
     triangles = corners[Delaunay(corners).simplices]
@@ -88,9 +89,10 @@ def in_gap(points: np.ndarray, z: np.ndarray, coverage: float = 0.95, neighbours
             (0, 1], and neighbours that are not above 0.
     """
     _check_number("neighbours", neighbours, above=0)
+    points = _plane(points, name="points")
     region = occupied_region(z, coverage)
     radius = np.sqrt(neighbours * region.volume / (np.pi * coverage * len(z)))
-    distances, _ = cKDTree(_plane(z)).query(_plane(points, name="points"))
+    distances, _ = cKDTree(_plane(z)).query(points)
     return distances > radius
 
 
@@ -281,14 +283,19 @@ def neighbour_accuracy(
         The share of test images whose class is right, from 0 to 1.
 
     Raises:
-        ValueError: For latents that are not finite or of unlike numbers, labels of another length, and more neighbours
-            than training images.
+        ValueError: For latents that are not (n, latent_dim) and finite or of unlike numbers, labels of another length,
+            and more neighbours than training images.
     """
     _check_count("neighbours", neighbours)
-    if neighbours > len(z_train):
-        raise ValueError(f"neighbours is {neighbours}, but there are {len(z_train)} training images. Ask fewer.")
+    z_train, z_test = (_finite(z, name) for z, name in ((z_train, "z_train"), (z_test, "z_test")))
     for name, z, y in (("z_train", z_train, y_train), ("z_test", z_test, y_test)):
         _check_labels(z, y, name)
+    if z_train.shape[1] != z_test.shape[1]:
+        raise ValueError(
+            f"z_train has {z_train.shape[1]} latents and z_test {z_test.shape[1]}. Expected those of one encoder."
+        )
+    if neighbours > len(z_train):
+        raise ValueError(f"neighbours is {neighbours}, but there are {len(z_train)} training images. Ask fewer.")
     return float(KNeighborsClassifier(neighbours).fit(z_train, y_train).score(z_test, y_test))
 
 
@@ -342,12 +349,24 @@ def _by_class(z: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
         yield _cloud(z[labels == label], name=f"z of class {label}")
 
 
-def _plane(z: np.ndarray, name: str = "z") -> np.ndarray:
-    z = np.asarray(z, dtype="float64")
-    if z.ndim != 2 or z.shape[1] != 2 or len(z) < 1:
-        raise ValueError(f"{name} has shape {z.shape}. Expected (n, 2): these measures are for a plane.")
+def _finite(z: np.ndarray, name: str) -> np.ndarray:
+    try:
+        z = np.asarray(z, dtype="float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} is of type {type(z).__name__} and holds no numbers ({error}). Expected (n, latent_dim)."
+        ) from error
+    if z.ndim != 2 or z.size == 0:
+        raise ValueError(f"{name} has shape {z.shape}. Expected (n, latent_dim), n above 0.")
     if not np.isfinite(z).all():
         raise ValueError(f"{name} holds NaN or infinity. Expected finite latents; has the training diverged?")
+    return z
+
+
+def _plane(z: np.ndarray, name: str = "z") -> np.ndarray:
+    z = _finite(z, name)
+    if z.shape[1] != 2:
+        raise ValueError(f"{name} has shape {z.shape}. Expected (n, 2): these measures are for a plane.")
     return z
 
 

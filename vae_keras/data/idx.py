@@ -78,8 +78,8 @@ def read_folder(folder: Path, class_names: Sequence[str] | None = None) -> Image
             f"{folder}: the test labels {unknown.tolist()} do not occur among the training labels, "
             f"{values.tolist()}. Expected the labels of one set; fetch its four files again."
         )
-    names = class_names or [str(value) for value in values]
-    return Images(images["train"], y_train, images["test"], np.searchsorted(values, labels["test"]), tuple(names))
+    names = [str(value) for value in values] if class_names is None else class_names
+    return Images(images["train"], y_train, images["test"], np.searchsorted(values, labels["test"]), names)
 
 
 def _find(folder: Path, stems: Sequence[str], kind: str, ndim: int) -> Path:

@@ -23,7 +23,8 @@ class Images:
 
     Raises:
         ValueError: For images that are none (see `check_images`), labels that are no whole numbers, that are not as
-            many as the images, or that have no class name, and for test images of another shape.
+            many as the images, or that have no class name, class names that are no sequence, and test images of another
+            shape.
 
     Example:
         >>> x, y = np.random.rand(6, 28, 28, 1), np.array([0, 1, 0, 1, 0, 1])
@@ -38,6 +39,9 @@ class Images:
     class_names: Sequence[str]
 
     def __post_init__(self):
+        if np.ndim(self.class_names) != 1:
+            raise ValueError(f"class_names are {self.class_names!r}. Expected a sequence with a name for each label.")
+        object.__setattr__(self, "class_names", tuple(self.class_names))
         for name, x, y in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
             check_images(x, y, name=f"x_{name}")
             y = np.asarray(y)
@@ -74,8 +78,11 @@ def hold_out(images: Images, count: int) -> Images:
         Images of which the train set is shorter by `count` and the test set holds what was taken from it.
 
     Raises:
-        ValueError: For a count that is no whole number or leaves one of the two sets empty.
+        ValueError: For what is no train and test set, and for a count that is no whole number or leaves one of the two
+            sets empty.
     """
+    if not isinstance(images, Images):
+        raise ValueError(f"images are of type {type(images).__name__}. Expected data.Images, as data.load gives them.")
     if not isinstance(count, Integral) or not 0 < count < len(images.x_train):
         raise ValueError(
             f"count is {count!r}. Expected a whole number from 1 to {len(images.x_train) - 1}: a part of the training "

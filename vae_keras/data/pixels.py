@@ -1,6 +1,7 @@
 """Pixels: bytes into numbers, grey into black and white, and noise."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,9 +52,10 @@ def binarise(images: np.ndarray, seed: int = 0) -> np.ndarray:
         Images of 1 (ink) and 0 (paper) in float32, of the same shape.
 
     Raises:
-        ValueError: For anything but images in [0, 1].
+        ValueError: For anything but images in [0, 1], and for a seed that is no whole number, 0 or more.
     """
     check_images(images)
+    _check_whole("seed", seed)
     return _draw_pixels(images, np.random.default_rng(seed))
 
 
@@ -69,9 +71,11 @@ def add_noise(images: np.ndarray, stddev: float, seed: int = 0) -> np.ndarray:
         Noisy images in float32, of the same shape.
 
     Raises:
-        ValueError: For a negative `stddev` and anything but images in [0, 1].
+        ValueError: For a negative `stddev`, anything but images in [0, 1], and a seed that is no whole number, 0 or
+            more.
     """
     check_images(images)
+    _check_whole("seed", seed)
     if not isinstance(stddev, Real) or not 0 <= stddev < np.inf:
         raise ValueError(f"stddev is {stddev!r}. Expected a standard deviation, 0 or more, in units of a white pixel.")
     noise = np.random.default_rng(seed).standard_normal(images.shape, dtype="float32")
@@ -90,7 +94,8 @@ class DynamicBinarisation(keras.utils.PyDataset):
         seed: The same seed draws the same epochs, whatever the order in which batches are asked for.
 
     Raises:
-        ValueError: For anything but images in [0, 1], and for a batch size that is no whole number above 0.
+        ValueError: For anything but images in [0, 1], a batch size that is no whole number above 0, and a seed that is
+            no whole number, 0 or more.
 
     Example:
         >>> images = data.load("mnist_5k")
@@ -100,8 +105,8 @@ class DynamicBinarisation(keras.utils.PyDataset):
     def __init__(self, images: np.ndarray, batch_size: int = 128, seed: int = 0):
         super().__init__()
         check_images(images)
-        if not isinstance(batch_size, Integral) or batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size!r}. Expected a whole number, 1 or more.")
+        _check_whole("batch_size", batch_size, least=1)
+        _check_whole("seed", seed)
         self.images = images
         self.batch_size = batch_size
         self.seed = seed
@@ -119,13 +124,22 @@ class DynamicBinarisation(keras.utils.PyDataset):
 
         Args:
             epoch: The number of the epoch, from 0.
+
+        Raises:
+            ValueError: For an epoch that is no whole number, 0 or more.
         """
+        _check_whole("epoch", epoch)
         self.epoch = epoch
         self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
 
     def on_epoch_end(self) -> None:
         """Go to the next epoch, as Keras asks for."""
         self.begin_epoch(self.epoch + 1)
+
+
+def _check_whole(name: str, value: Any, least: int = 0) -> None:
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}. Expected a whole number, {least} or more.")
 
 
 def _draw_pixels(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -46,11 +46,13 @@ def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None
         FileNotFoundError: For a folder without the four files.
         ConnectionError: Where the download fails.
     """
-    if name == "mnist_5k":
+    # An array, which might be taken for a name, is not even compared with one.
+    known = isinstance(name, (str, Path))
+    if known and name == "mnist_5k":
         return _mnist_5k(class_names)
-    if name in ("mnist", "fashion_mnist"):
+    if known and name in ("mnist", "fashion_mnist"):
         return _keras_dataset(str(name), class_names)
-    if isinstance(name, (str, Path)) and Path(name).is_dir():
+    if known and Path(name).is_dir():
         return read_folder(Path(name), class_names)
     raise ValueError(
         f"Unknown data set {name if isinstance(name, Path) else repr(name)}. Expected 'mnist_5k', 'mnist', "
@@ -68,7 +70,9 @@ def _mnist_5k(class_names: Sequence[str] | None) -> Images:
     rank = np.concatenate([np.arange(count) for count in np.bincount(labels)])
     shuffle = np.random.RandomState(0).permutation
     train, test = shuffle(np.flatnonzero(rank < 400)), shuffle(np.flatnonzero(rank >= 400))
-    return Images(images[train], labels[train], images[test], labels[test], tuple(class_names or DIGITS))
+    return Images(
+        images[train], labels[train], images[test], labels[test], DIGITS if class_names is None else class_names
+    )
 
 
 def _keras_dataset(name: str, class_names: Sequence[str] | None) -> Images:
@@ -79,6 +83,6 @@ def _keras_dataset(name: str, class_names: Sequence[str] | None) -> Images:
             f"keras.datasets could not download {name!r} ({error}). Use the bundled digits, data.load('mnist_5k'), or "
             "fetch the four IDX files by other means and pass their folder, data.load('path/to/folder')."
         ) from error
-    names = class_names or {"mnist": DIGITS, "fashion_mnist": CLOTHES}[name]
+    names = {"mnist": DIGITS, "fashion_mnist": CLOTHES}[name] if class_names is None else class_names
     labels = y_train.astype("int64"), y_test.astype("int64")
-    return Images(to_images(x_train), labels[0], to_images(x_test), labels[1], tuple(names))
+    return Images(to_images(x_train), labels[0], to_images(x_test), labels[1], names)

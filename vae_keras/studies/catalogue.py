@@ -209,7 +209,13 @@ def sgd_arm(run: dict) -> str:
 
     Returns:
         Such as "value 1", "norm 0.5", "none", "momentum 0.8" or "Adam".
+
+    Raises:
+        ValueError: For a run of another study, which lacks one of the settings that are compared.
     """
+    missing = [name for name in ("optimizer", "momentum", "clip_value", "clip_norm") if name not in run]
+    if missing:
+        raise ValueError(f"The run {run} lacks {', '.join(missing)}. Expected one of the study 'sgd'.")
     if run["optimizer"] == "Adam":
         return "Adam"
     if run["momentum"] != 0.9:

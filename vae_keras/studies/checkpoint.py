@@ -17,7 +17,7 @@ class Checkpoint(keras.callbacks.Callback):
     """Gather the losses and the seconds by epoch, and keep them with the weights in a folder, to go on after a kill.
 
     A state is two files; the second one, written last and moved into place whole, makes it valid. The folder is locked
-    until the result is there: a second training of the same run waits, and takes over what the first one did.
+    until `close`: a second training of the same run waits, and takes over what the first one did.
 
     Args:
         model: A compiled model. Where the folder holds a state, its weights and its optimizer take it over.
@@ -25,15 +25,15 @@ class Checkpoint(keras.callbacks.Callback):
         seconds_between: How long to wait from state to state.
 
     Example:
-        >>> checkpoint = Checkpoint(model, Path("run"))
-        >>> model.fit(x, epochs=9, initial_epoch=checkpoint.epoch, callbacks=[checkpoint])
-        >>> checkpoint.result(lambda: {"loss": model.evaluate(x_test)})
+        >>> with contextlib.closing(Checkpoint(model, Path("run"))) as checkpoint:
+        ...     model.fit(x, epochs=9, initial_epoch=checkpoint.epoch, callbacks=[checkpoint])
+        ...     result = checkpoint.result(lambda: {"loss": model.evaluate(x_test)})
     """
 
-    def __init__(self, model: keras.Model, folder: Path | None, seconds_between: float = 60.0):
+    def __init__(self, model: keras.Model, folder: str | Path | None, seconds_between: float = 60.0):
         super().__init__()
         self.set_model(model)
-        self.folder = folder
+        self.folder = folder = Path(folder) if folder else None
         self.seconds_between = seconds_between
         self.epoch, self.history, self.resumed = 0, {}, []
         if folder:
@@ -83,7 +83,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.saved = time.perf_counter()
 
     def result(self, measure: Callable[[], dict]) -> dict:
-        """Say how the training went, and unlock the folder.
+        """Say how the training went.
 
         Args:
             measure: Says how good the model is, numbers by name. Called where the training ended well.
@@ -99,7 +99,7 @@ class Checkpoint(keras.callbacks.Callback):
         )
         held_out = measure() if finite else {}
         finite = finite and all(map(math.isfinite, held_out.values()))
-        result = {
+        return {
             "status": "done" if finite else "diverged",
             "history": {
                 name: [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
@@ -110,6 +110,8 @@ class Checkpoint(keras.callbacks.Callback):
             "threads": tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count(),
             "resumed": self.resumed,
         }
+
+    def close(self) -> None:
+        """Unlock the folder."""
         if self.folder:
             self.lock.close()
-        return result

@@ -3,14 +3,17 @@
 A run is a flat dict of settings. `train_vae` gives each of its parts those that the part's signature names.
 """
 
+import contextlib
 import dataclasses
 import functools
 import inspect
 import json
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import keras
 import numpy as np
@@ -70,11 +73,11 @@ def train_vae(*, folders: dict[str, str] | None = None, backup: Path | None = No
     steps = run["epochs"] * math.ceil(len(images.x_train) / run["batch_size"])
     # Twenty batches a call: a fifth less time for these small networks, and the same weights.
     vae.compile(make_optimizer(steps, **settings_of(make_optimizer, run)), jit_compile=False, steps_per_execution=20)
-    checkpoint = Checkpoint(vae, backup)
-    # A state holds the beta of its epoch, of a warm-up perhaps.
-    vae.beta = beta
-    fit_vae(vae, images, checkpoint, **settings_of(fit_vae, run))
-    result = checkpoint.result(lambda: measure_vae(vae, images.x_test, **settings_of(measure_vae, run)))
+    with contextlib.closing(Checkpoint(vae, backup)) as checkpoint:
+        # A state holds the beta of its epoch, of a warm-up perhaps.
+        vae.beta = beta
+        fit_vae(vae, images, checkpoint, **settings_of(fit_vae, run))
+        result = checkpoint.result(lambda: measure_vae(vae, images.x_test, **settings_of(measure_vae, run)))
     return {"defaults": defaults(run, VAE_PARTS), **result}
 
 
@@ -186,7 +189,7 @@ def make_optimizer(
         An optimizer of a class that `gradients.norm_keeping` made.
 
     Raises:
-        ValueError: For an unknown optimizer, and for settings that exclude each other.
+        ValueError: For an unknown optimizer, for settings that exclude each other, and for numbers out of range.
     """
     if optimizer not in ("Adam", "SGD"):
         raise ValueError(f"optimizer is {optimizer!r}. Expected 'Adam' or 'SGD'.")
@@ -196,9 +199,13 @@ def make_optimizer(
         raise ValueError(
             f"clip_value is {clip_value} and clip_norm {clip_norm}. Expected one of them: set the other to None."
         )
-    for kind, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
-        if limit is not None and not limit > 0:
-            raise ValueError(f"{kind} is {limit}. Expected a positive number, or None for no clipping.")
+    for name, value in (("learning_rate", learning_rate), ("clip_value", clip_value), ("clip_norm", clip_norm)):
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} is {value}. Expected a positive number, or, for no clipping, None.")
+    for name, value in (("momentum", momentum), ("ema_momentum", ema_momentum), ("weight_decay", weight_decay)):
+        if value is not None and not 0 <= value < (math.inf if name == "weight_decay" else 1):
+            raise ValueError(f"{name} is {value}. Expected 0 or more, and less than 1 for a momentum.")
+    learning_rate = float(learning_rate)
     if cosine_decay:
         learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.01)
     average = {"use_ema": True, "ema_momentum": ema_momentum} if ema_momentum is not None else {}
@@ -303,9 +310,9 @@ def train_deep_autoencoder(*, folders: dict[str, str] | None = None, backup: Pat
     images = load_images(folders, **settings_of(load_images, run))
     keras.utils.set_random_seed(run["seed"])
     model = build_deep_autoencoder(math.prod(images.shape), **settings_of(build_deep_autoencoder, run))
-    checkpoint = Checkpoint(model, backup)
-    fit_deep_autoencoder(model, images, checkpoint, **settings_of(fit_deep_autoencoder, run))
-    result = checkpoint.result(lambda: {"loss": checkpoint.history["val_loss"][-1]})
+    with contextlib.closing(Checkpoint(model, backup)) as checkpoint:
+        fit_deep_autoencoder(model, images, checkpoint, **settings_of(fit_deep_autoencoder, run))
+        result = checkpoint.result(lambda: {"loss": checkpoint.history["val_loss"][-1]})
     return {"defaults": defaults(run, DEEP_PARTS), **result}
 
 
@@ -419,8 +426,8 @@ def check_settings(run: dict, parts: Sequence[Callable]) -> None:
         parts: The functions of the recipe.
 
     Raises:
-        ValueError: For settings that no part has, that a part needs and the run lacks, and for epochs or a batch size
-            that are no whole numbers above 0.
+        ValueError: For settings that no part has, that a part needs and the run lacks, or that are of another type than
+            the part says, and for epochs or a batch size that are no whole numbers above 0.
     """
     known = {name: default for part in parts for name, default in _settings(part).items()}
     unknown = sorted(run.keys() - known.keys())
@@ -430,14 +437,29 @@ def check_settings(run: dict, parts: Sequence[Callable]) -> None:
             f"The run has the unknown settings {unknown} and lacks {missing}. Expected some of these: "
             f"{', '.join(sorted(known))}."
         )
+    for kinds in map(get_type_hints, parts):
+        for name in run.keys() & kinds.keys():
+            if not _fits(run[name], kinds[name]):
+                raise ValueError(f"{name} is {run[name]!r}. Expected {inspect.formatannotation(kinds[name])}.")
     for name in ("epochs", "batch_size"):
-        if not isinstance(run[name], Integral) or run[name] < 1:
+        if run[name] < 1:
             raise ValueError(f"{name} is {run[name]!r}. Expected a whole number, 1 or more.")
 
 
 def _settings(part: Callable) -> dict:
     parameters = inspect.signature(part).parameters.values()
     return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    # Whether a setting is of the kind that the signature of its part says.
+    if isinstance(kind, UnionType):
+        return any(_fits(value, each) for each in get_args(kind))
+    if get_origin(kind) is Sequence:
+        return isinstance(value, (list, tuple)) and all(isinstance(each, Integral) for each in value)
+    if kind is float:
+        return isinstance(value, Real) and math.isfinite(value)
+    return isinstance(value, Integral if kind is int else kind)
 
 
 def _named(setting: str, name: str, choices: dict):

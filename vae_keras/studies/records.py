@@ -21,12 +21,20 @@ def key(run: dict) -> str:
         The name.
 
     Raises:
-        ValueError: For NaN and infinity, which JSON does not have.
+        ValueError: For what is no dict, and for what JSON does not have: NaN, infinity, and the types of NumPy.
     """
-    return json.dumps(run, sort_keys=True, allow_nan=False)
+    try:
+        if not isinstance(run, dict):
+            raise TypeError("no dict")
+        return json.dumps(run, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The run is {run!r} ({error}). Expected a dict of settings as JSON can hold them: finite numbers, "
+            "strings, lists, True, False and None; tolist() turns what NumPy gives into them."
+        ) from error
 
 
-def read(study: str, folder: Path | None = None) -> list[dict]:
+def read(study: str, folder: str | Path | None = None) -> list[dict]:
     """Read the records of a study of the book.
 
     Args:
@@ -41,7 +49,7 @@ def read(study: str, folder: Path | None = None) -> list[dict]:
         ValueError: For a line that is no record.
     """
     here = Path.cwd()
-    folders = [folder] if folder else [above / "results" for above in (here, *here.parents)]
+    folders = [Path(folder)] if folder else [above / "results" for above in (here, *here.parents)]
     for path in (each / f"{study}.jsonl" for each in folders):
         if path.exists():
             return read_file(path)

@@ -15,6 +15,7 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -28,7 +29,7 @@ from vae_keras.studies.records import key, locked, read_file
 def run_study(
     runs: list[dict] | Callable[[list[dict]], list[dict]],
     train: Callable[[dict], dict],
-    out: Path,
+    out: str | Path,
     executor: concurrent.futures.Executor | None = None,
     progress: bool = True,
     on_record: Callable[[dict], None] = lambda run: None,
@@ -51,9 +52,10 @@ def run_study(
 
     Raises:
         RuntimeError: At the end, where runs failed, from the first error.
-        ValueError: Where `out` holds a line that is no record.
+        ValueError: Where `out` holds a line that is no record, and for runs that JSON cannot hold.
         BlockingIOError: Where another process writes to `out`.
     """
+    out = Path(out)
     list_runs = runs if callable(runs) else lambda records: runs
     failures = []
     with locked(out) as file:
@@ -110,10 +112,10 @@ def processes(workers: int) -> concurrent.futures.ProcessPoolExecutor:
         The executor.
 
     Raises:
-        ValueError: For no workers.
+        ValueError: For workers that are no whole number above 0.
     """
-    if workers < 1:
-        raise ValueError(f"workers is {workers}. Expected one process or more.")
+    if not isinstance(workers, Integral) or workers < 1:
+        raise ValueError(f"workers is {workers!r}. Expected a whole number of processes, 1 or more.")
     threads = max(1, (os.cpu_count() or 1) // workers)
     context = multiprocessing.get_context("spawn")
     return concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads,))
@@ -125,12 +127,13 @@ def _start_worker(threads: int) -> None:
     tensorflow.get_logger().setLevel("ERROR")
     tensorflow.config.threading.set_inter_op_parallelism_threads(1)
 
-    def end_with_parent():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
     # A parent that is killed cannot stop its workers, and they would wait for it for ever.
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+
+
+def _end_with(parent) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _record(train, run) -> dict:

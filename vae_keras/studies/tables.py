@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +36,7 @@ def results(records: list[dict], arm: Arm = "activation", validation: bool = Fal
         of the training, and `seconds_per_epoch`, those of the fastest epoch: what else the machine does can only add.
 
     Raises:
-        ValueError: For an arm that a run does not have.
+        ValueError: For an arm that a run does not have, and where no record is left.
     """
     rows = []
     kept, diverged = _kept(records, validation)
@@ -70,7 +72,8 @@ def curves(
         after that.
 
     Raises:
-        ValueError: For a measure that a record lacks, and for an arm that a run does not have.
+        ValueError: For a measure that a record lacks, an arm that a run does not have or whose runs have unlike numbers
+            of epochs, and where no record is left.
     """
     found = defaultdict(list)
     for record in _kept(records, validation)[0]:
@@ -79,6 +82,12 @@ def curves(
         by_epoch = [np.inf if value is None else value for value in record["history"][measure]]
         by_epoch += [np.inf] * (record["run"]["epochs"] - len(by_epoch))
         found[_arm(record["run"], arm)].append(by_epoch)
+    for name, values in found.items():
+        lengths = sorted({len(by_epoch) for by_epoch in values})
+        if len(lengths) > 1:
+            raise ValueError(
+                f"The runs of the arm {name!r} have {lengths} epochs. Expected one number; name arms apart."
+            )
     return {name: np.array(values) for name, values in found.items()}
 
 
@@ -126,11 +135,19 @@ def paired_differences(table: pd.DataFrame, reference: Hashable, confidence: flo
         and the interval without those of which one diverged.
 
     Raises:
-        ValueError: For an unknown reference.
+        ValueError: For an unknown reference or one without another arm beside it, for an arm that has more than one run
+            of a seed, and for a confidence outside (0, 1).
     """
+    _check_share("confidence", confidence)
     if reference not in set(table["arm"]):
         known = ", ".join(sorted(map(str, set(table["arm"]))))
         raise ValueError(f"reference is {reference!r}. Expected one of the arms in the table: {known}.")
+    repeated = table[table.duplicated(["data", "network", "seed", "arm"])]
+    if len(repeated):
+        raise ValueError(
+            f"The arm {repeated['arm'].iloc[0]!r} has more than one run of the seed {repeated['seed'].iloc[0]}. "
+            "Expected one of each; name the arms by what tells these runs apart."
+        )
     table = table.assign(loss=table["loss"].fillna(np.inf))
     losses = table.pivot(index=["data", "network", "seed"], columns="arm", values="loss")
     differences = losses.drop(columns=reference).sub(losses[reference], axis=0)
@@ -140,6 +157,8 @@ def paired_differences(table: pd.DataFrame, reference: Hashable, confidence: flo
         for name, column in differences.loc[tuple(place)].items()
         if column.notna().any()
     ]
+    if not compared:
+        raise ValueError(f"No arm has a seed in common with {reference!r}. Expected another arm to compare it with.")
     level = 1 - (1 - confidence) / max(1, len(compared))
     rows = []
     for data, network, name, with_diverged in compared:
@@ -178,14 +197,20 @@ def bootstrap_interval(values: np.ndarray, level: float, resamples: int = 20_000
         The two ends of the interval.
 
     Raises:
-        ValueError: For fewer than five values, values that are not finite, and a level outside (0, 1).
+        ValueError: For values that are not (n,) and finite or fewer than five, a level outside (0, 1), and `resamples`
+            and a seed that are no whole numbers, 1 and 0 or more.
     """
-    if len(values) < LEAST_VALUES:
+    _check_share("level", level)
+    for name, value, least in (("resamples", resamples, 1), ("seed", seed, 0)):
+        if not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name} is {value!r}. Expected a whole number, {least} or more.")
+    if np.ndim(values) != 1 or len(values) < LEAST_VALUES:
         raise ValueError(
-            f"{len(values)} values. Expected {LEAST_VALUES} or more: fewer say too little of their spread."
+            f"{np.size(values)} values of shape {np.shape(values)}. Expected (n,), {LEAST_VALUES} or more: fewer say "
+            "too little of their spread."
         )
-    if not np.isfinite(values).all() or not 0 < level < 1:
-        raise ValueError(f"values are {values} and level {level}. Expected finite values, and a level between 0 and 1.")
+    if not np.isfinite(np.asarray(values, "float64")).all():
+        raise ValueError(f"values are {values}. Expected finite numbers.")
     mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
     drawn = np.random.default_rng(seed).choice(values, (resamples, len(values)))
     errors = drawn.std(axis=1, ddof=1) / np.sqrt(len(values))
@@ -234,10 +259,18 @@ def likelihoods(records: list[dict], published: Mapping[tuple[str, int], tuple[f
         A row for each run. `ELBO` and `log p(x)` are means over the test images; the second is the importance-weighted
         bound with `samples`. For each published number its own network comes first; runs for which none is known come
         last. What was measured is NaN for a run that diverged.
+
+    Raises:
+        ValueError: For no records, and for a run without a binarisation, latents or a bound.
     """
+    if not records:
+        raise ValueError("There are no records. Expected those of a study such as 'published'.")
     rows = []
     for record in records:
         run, held_out = record["run"], record["held_out"] or {}
+        missing = [name for name in ("binarisation", "latent_dim", "hidden", "bound_samples") if name not in run]
+        if missing:
+            raise ValueError(f"The run {run} lacks {', '.join(missing)}. Expected one that estimates log p(x).")
         number, source, its_network = published.get((run["binarisation"], run["latent_dim"]), (np.nan, "", ""))
         network = f"784-{'-'.join(map(str, run['hidden']))}-{run['latent_dim']} {run['activation']}"
         rows.append(
@@ -272,11 +305,22 @@ def _kept(records: list[dict], validation: bool) -> tuple[list[dict], dict[str, 
             continue
         if validation or run["learning_rate"] == min(by_rate, key=lambda rate: (by_rate[rate], rate)):
             kept.append(record)
+    if not kept:
+        which = "a validation split" if validation else "the test set"
+        raise ValueError(
+            f"None of the {len(records)} records is of a run on {which}. Expected one; validation={not validation} "
+            "takes the others."
+        )
     return kept, diverged
 
 
 def _without_rate(run: dict) -> str:
     return key({name: run[name] for name in run if name not in ("learning_rate", "seed")})
+
+
+def _check_share(name: str, value: Any) -> None:
+    if not isinstance(value, Real) or not 0 < float(value) < 1:
+        raise ValueError(f"{name} is {value!r}. Expected a number between 0 and 1.")
 
 
 def _arm(run: dict, arm: Arm) -> Hashable:
