@@ -2,8 +2,10 @@
 
 import concurrent.futures
 import contextlib
+import pathlib
 
 import keras
+import numpy as np
 import pytest
 
 from vae_keras.studies.checkpoint import Checkpoint
@@ -45,6 +47,25 @@ def test_a_kill_between_the_files_of_a_state_leaves_the_one_before(tmp_path, mon
 
 def _raise(error):
     raise error
+
+
+def test_of_two_states_that_a_kill_left_the_later_one_counts(tmp_path, monkeypatch):
+    model = small_model()
+    with contextlib.closing(Checkpoint(model, tmp_path)) as state, monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "unlink", lambda path: _raise(Killed))
+        for epoch in (1, 2):
+            state.epoch = epoch
+            model.set_weights([np.full_like(weights, epoch) for weights in model.get_weights()])
+            with contextlib.suppress(Killed):
+                state.save()
+    assert [path.stem for path in sorted(tmp_path.glob("*.json"))] == ["000001", "000002"]
+    with contextlib.closing(Checkpoint(model, tmp_path)) as state:
+        assert (state.epoch, state.resumed) == (2, [2])
+        assert all((weights == 2).all() for weights in model.get_weights())
+        # The next one drops both.
+        state.epoch = 3
+        state.save()
+    assert {path.name for path in tmp_path.iterdir()} == {"000003.json", "000003.weights.h5", "lock"}
 
 
 def test_two_trainings_of_one_run_take_turns(tmp_path):

@@ -59,6 +59,13 @@ def test_notebooks_have_one_cell_of_parameters(notebook):
     assert 'DATA = "mnist_5k"' in tagged[0].source
 
 
+def test_what_changes_for_full_data_are_parameters(notebook):
+    (parameters,) = (cell for cell in code_cells(notebook) if "parameters" in cell.metadata.get("tags", []))
+    named = set(re.findall(r"^(\w+) = ", parameters.source, re.MULTILINE))
+    assert notebook.metadata["full_data"].keys() <= named
+    assert {"EPOCHS", "BATCH_SIZE"} <= notebook.metadata["full_data"].keys()
+
+
 def test_notebooks_make_claims_that_are_compared(notebook):
     claims = [cell for cell in code_cells(notebook) if re.search(r"^\s*claim\(", cell.source, re.MULTILINE)]
     assert sum(len(re.findall(r"^\s*claim\(", cell.source, re.MULTILINE)) for cell in claims) >= 3
