@@ -81,7 +81,8 @@ def test_all_three_are_means_over_the_whole_set(make_vae, images):
     for name, values in by_hand.items():
         for value in (history[name][0], history[f"val_{name}"][0], measured[name]):
             assert value == pytest.approx(values.mean(), rel=1e-5), name
-        assert values[16:].mean() != pytest.approx(values.mean(), rel=1e-3), name
+        # Ten times the tolerance apart, so that the one is told from the other.
+        assert values[16:].mean() != pytest.approx(values.mean(), rel=1e-4), name
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 5.0])
