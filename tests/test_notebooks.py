@@ -91,7 +91,7 @@ def small_notebook():
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     for count, cell in enumerate(notebook.cells, 1):
         cell.execution_count = count
-    sentence = nbformat.v4.new_output("stream", name="stdout", text="a number that was measured: below 1.\n")
+    sentence = nbformat.v4.new_output("stream", name="stdout", text="a number that was measured: 0.49, must be below 1.\n")
     # Other versions of Matplotlib name other sizes, and some machines write to stderr.
     size = nbformat.v4.new_output("display_data", data={"text/plain": "<Figure size 1x1 with 0 Axes>"})
     empty = nbformat.v4.new_output("execute_result", data={"text/plain": "[]"}, execution_count=3)
@@ -128,7 +128,7 @@ def told(result, outcome):
 def test_nbval_passes_an_honest_notebook_and_fails_where_an_output_or_a_claim_is_altered(tmp_path):
     honest, altered, broken = (small_notebook() for _ in range(3))
     altered.cells.pop()
-    altered.cells[1].outputs[0].text = "a number that was measured: below 0.1.\n"
+    altered.cells[1].outputs[0].text = "a number that was measured: 0.49, must be below 0.1.\n"
     broken.cells.pop()
     broken.cells[0].source = broken.cells[0].source.replace("value = 0.5", "value = 1.5")
     result = run_nbval({"honest": honest, "altered": altered, "broken": broken}, tmp_path)
@@ -136,7 +136,7 @@ def test_nbval_passes_an_honest_notebook_and_fails_where_an_output_or_a_claim_is
     passed = {("honest", "0"), ("honest", "1"), ("honest", "2"), ("altered", "0"), ("broken", "0")}
     assert told(result, "PASSED") == passed, result.stdout
     assert told(result, "FAILED") == {("altered", "1"), ("broken", "1")}
-    assert "Measured: 1.5" in result.stdout
+    assert "a number that was measured: 1.5, must be below 1" in result.stdout
 
 
 @pytest.mark.parametrize("keep_outputs", [False, True])

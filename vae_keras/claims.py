@@ -4,9 +4,9 @@
 def claim(
     sentence: str, value: float, *, above: float | None = None, below: float | None = None, strict: bool = True
 ) -> None:
-    """Print a sentence and its bound where the value keeps to it, and raise where it does not.
+    """Print a sentence, what was measured and its bound where the value keeps to it, and raise where it does not.
 
-    What is printed is the same on every machine; the value itself is not shown.
+    The value differs from machine to machine, so `pytest --nbval` compares all but the value.
 
     Args:
         sentence: What is claimed of the value, with its unit.
@@ -14,10 +14,10 @@ def claim(
         above: A strict lower bound, in the unit of the value.
         below: A strict upper bound.
         strict: Whether to raise where the claim does not hold. False, for data that it was not made about, prints that
-            instead, with the value.
+            instead.
 
     Raises:
-        AssertionError: Where the claim does not hold, with the value.
+        AssertionError: Where the claim does not hold.
         ValueError: Where no bound is given, and for a value or a bound that is not one number.
     """
     try:
@@ -31,10 +31,10 @@ def claim(
     bounds = [f"{side} {limit:g}" for side, limit in limits.items() if limit is not None]
     if not bounds:
         raise ValueError(f"The claim {sentence!r} has no bound. Expected above=..., below=... or both.")
-    statement = f"{sentence}: {' and '.join(bounds)}"
+    statement = f"{sentence}: {value:.3g}, must be {' and '.join(bounds)}."
     if (above is None or value > above) and (below is None or value < below):
-        print(f"{statement}.")
+        print(statement)
     elif strict:
-        raise AssertionError(f"This claim does not hold. {statement}. Measured: {value:.6g}.")
+        raise AssertionError(f"This claim does not hold. {statement}")
     else:
-        print(f"Does not hold here: {statement}. Measured: {value:.6g}.")
+        print(f"Does not hold here. {statement}")
