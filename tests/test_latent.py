@@ -127,6 +127,113 @@ def test_gaps_do_not_depend_on_the_number_of_images():
     assert few == pytest.approx(many, abs=0.006)
 
 
+def test_draws_of_the_same_images_fill_gaps_and_leave_the_radius_alone():
+    # Four draws of each of 1,000 images, all even: as many places as 4,000 images have, and the radius of 1,000.
+    draws = disc(4000, seed=SEED).reshape(4, 1000, 2)
+    assert latent.gap_share(draws[:1]) == pytest.approx(np.exp(-4), abs=0.015)
+    assert latent.gap_share(draws) < 0.001
+    assert latent.gap_share(draws, neighbours=0.5) == pytest.approx(np.exp(-2), abs=0.03)
+    # The same draw four times is one draw.
+    again = np.repeat(draws[:1], 4, axis=0)
+    points = latent.draw_points(draws[0], 500, seed=SEED)
+    np.testing.assert_array_equal(latent.in_gap(points, again), latent.in_gap(points, draws[0]))
+
+
+def test_one_draw_of_each_image_is_the_latents_themselves():
+    z = normal(500)
+    points = latent.draw_points(z, 300, seed=SEED)
+    np.testing.assert_array_equal(points, latent.draw_points(z[np.newaxis], 300, seed=SEED))
+    np.testing.assert_array_equal(latent.in_gap(points, z), latent.in_gap(points, z[np.newaxis]))
+    np.testing.assert_array_equal(latent.largest_gaps(z, 3), latent.largest_gaps(z[np.newaxis], 3))
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 2), (3, 0, 2), (3, 5, 3), (2, 3, 5, 2)])
+def test_draws_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match="Expected"):
+        latent.gap_share(np.ones(shape))
+
+
+def test_the_relative_density_of_an_even_space_is_one():
+    z = disc(20_000)
+    inside = disc(500, radius=0.9, seed=1)
+    assert latent.relative_density(inside, z, neighbours=50).mean() == pytest.approx(1, abs=0.05)
+
+
+def test_the_relative_density_is_that_of_the_normal_distribution():
+    z, radii = normal(50_000), np.array([0.0, 0.5, 1.0, 2.0])
+    points = np.stack([radii, np.zeros(4)], axis=1)
+    # The mean over the disc of 95 % of N(0, I), of the area -2 pi ln 0.05.
+    mean = 0.95 / (-2 * np.pi * np.log(0.05))
+    expected = np.exp(-(radii**2) / 2) / (2 * np.pi) / mean
+    np.testing.assert_allclose(latent.relative_density(points, z, neighbours=400), expected, rtol=0.25)
+
+
+def test_the_relative_density_does_not_depend_on_scale_and_place():
+    z, points = normal(500), normal(20, seed=1)
+    np.testing.assert_allclose(
+        latent.relative_density(100 * points + 7, 100 * z + 7), latent.relative_density(points, z), rtol=1e-6
+    )
+
+
+def test_the_ways_to_draw_are_what_they_say():
+    z = np.concatenate([normal(3000, seed=1, mean=(4, 0), spread=0.5), normal(1000, seed=2, mean=(-4, 2), spread=0.2)])
+    draws = latent.ways_to_draw(z, 20_000, seed=SEED)
+    assert list(draws) == ["prior", "box", "normal", "mixture"]
+    assert all((drawn.shape, drawn.dtype) == ((20_000, 2), np.float32) for drawn in draws.values())
+    np.testing.assert_allclose(draws["prior"].mean(axis=0), 0, atol=0.05)
+    np.testing.assert_allclose(np.cov(draws["prior"].T), np.eye(2), atol=0.05)
+    assert (draws["box"] >= z.min(axis=0) - 1e-5).all() and (draws["box"] <= z.max(axis=0) + 1e-5).all()
+    np.testing.assert_allclose(draws["box"].mean(axis=0), (z.min(axis=0) + z.max(axis=0)) / 2, atol=0.1)
+    for source in ("normal", "mixture"):
+        np.testing.assert_allclose(draws[source].mean(axis=0), z.mean(axis=0), atol=0.15)
+        np.testing.assert_allclose(np.cov(draws[source].T), np.cov(z.T), rtol=0.06, atol=0.1)
+    # Between the two clouds a normal distribution draws a lot, a mixture nothing.
+    between = {source: (np.abs(drawn[:, 0]) < 1.5).mean() for source, drawn in draws.items()}
+    assert between["normal"] > 0.1
+    assert between["mixture"] < 0.01
+    # Mixed, so that the first hundred are not of one component.
+    assert 0.6 < (draws["mixture"][:200, 0] > 0).mean() < 0.9
+
+
+def test_the_ways_to_draw_follow_their_seed_and_take_any_number_of_latents():
+    z = rng().normal(size=(60, 5))
+    first, again, other = (latent.ways_to_draw(z, 10, seed=seed, components=2) for seed in (SEED, SEED, SEED + 1))
+    for source, drawn in first.items():
+        assert drawn.shape == (10, 5)
+        np.testing.assert_array_equal(drawn, again[source])
+        assert not np.array_equal(drawn, other[source])
+    assert latent.ways_to_draw(z[:, :1], 4, components=1)["normal"].shape == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda z: latent.ways_to_draw(z, 0), "count is 0"),
+        (lambda z: latent.ways_to_draw(z, 5, seed=-1), "seed is -1"),
+        (lambda z: latent.ways_to_draw(z, 5, components=0), "components is 0"),
+        (lambda z: latent.ways_to_draw(z[:5], 5), "z holds 5 latents.*10"),
+        (lambda z: latent.ways_to_draw(z[:, 0], 5), r"shape \(50,\)"),
+        (lambda z: latent.relative_density(z, z, neighbours=1), "neighbours is 1"),
+        (lambda z: latent.relative_density(z, z, neighbours=51), "neighbours is 51.*50 points"),
+        (lambda z: latent.relative_density(z[:, :1], z), r"points has shape \(50, 1\)"),
+    ],
+)
+def test_draws_and_densities_refuse_what_they_cannot_use(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(normal(50))
+
+
+def test_measures_count_gaps_over_the_inputs_of_the_decoder():
+    z, labels = normal(400), np.arange(400) % 2
+    inputs = np.stack([normal(400, seed=seed) for seed in range(5)])
+    measured = latent.measures(z, labels, z, labels, decoder_inputs=inputs, seed=SEED)
+    plain = latent.measures(z, labels, z, labels, seed=SEED)
+    name = "gaps, share of the occupied region"
+    assert measured.pop(name) == latent.gap_share(inputs, SEED)
+    assert plain.pop(name) == latent.gap_share(z, SEED)
+    assert measured == plain
+
+
 def test_the_gap_share_follows_its_seed():
     z = normal(500)
     assert latent.gap_share(z, seed=SEED + 1) == latent.gap_share(z, seed=SEED + 1)

@@ -1,6 +1,8 @@
 """Measures of a two-dimensional latent space: gaps, symmetry, crowding, classes.
 
-All take latents z of shape (n, 2) as arrays and know nothing of the network that made them.
+All take latents z of shape (n, 2) as arrays and know nothing of the network that made them. A gap is a place for which
+the decoder was not trained. So where gaps are measured, z are the decoder's inputs: one point for each image of an
+autoencoder, (n, 2), or several draws for each image of a VAE, (draws, n, 2).
 """
 
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import ConvexHull, Delaunay, cKDTree
 from scipy.stats import gaussian_kde
+from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 
 # A cloud that is flatter than this counts as a line: its covariance cannot be inverted any more.
@@ -20,7 +23,7 @@ def occupied_region(z: np.ndarray, coverage: float = 0.95) -> ConvexHull:
     """Outline the region that the images occupy: the convex hull of the most central points.
 
     Args:
-        z: Latents, (n, 2).
+        z: Latents, (n, 2) or (draws, n, 2).
         coverage: The share of the points that counts, those with the smallest Mahalanobis distance from the mean, so
             that a few stray points do not make the region.
 
@@ -30,7 +33,7 @@ def occupied_region(z: np.ndarray, coverage: float = 0.95) -> ConvexHull:
     Raises:
         ValueError: For latents that are not (n, 2) and finite, that fill no area, and for a coverage outside (0, 1].
     """
-    z = _cloud(z)
+    z = _cloud(_inputs(z)[0])
     _check_number("coverage", coverage, above=0, up_to=1)
     offsets = z - z.mean(axis=0)
     distances = np.einsum("ni,ij,nj->n", offsets, np.linalg.inv(np.cov(z.T)), offsets)
@@ -41,7 +44,7 @@ def draw_points(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95
     """Draw points evenly from the occupied region.
 
     Args:
-        z: Latents, (n, 2).
+        z: Latents, (n, 2) or (draws, n, 2).
         count: How many points to draw.
         seed: The same seed draws the same points.
         coverage: The share of the latents that makes the region, as for `occupied_region`.
@@ -69,15 +72,16 @@ def draw_points(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95
 
 
 def in_gap(points: np.ndarray, z: np.ndarray, coverage: float = 0.95, neighbours: float = 4.0) -> np.ndarray:
-    """Say for each point whether it lies in a gap: no image near it.
+    """Say for each point whether it lies in a gap: the decoder was trained for no place near it.
 
     Near means within the radius that would hold `neighbours` images on average, were the images spread evenly over the
     occupied region. So the measure depends neither on the scale of the space nor, in expectation, on the number of
-    images. Evenly spread images leave a share of exp(-neighbours) empty, 1.8 % for the default of 4.
+    images. One point for each image, evenly spread, leaves a share of exp(-neighbours) empty, 1.8 % for the default of
+    4. The draws of an image make the places more, and leave the radius alone.
 
     Args:
         points: Places in the latent space, (m, 2).
-        z: Latents of the images, (n, 2).
+        z: What the decoder was given, (n, 2) or (draws, n, 2).
         coverage: The share of the latents that makes the region, as for `occupied_region`.
         neighbours: The number of images that sets the radius, above 0.
 
@@ -91,8 +95,9 @@ def in_gap(points: np.ndarray, z: np.ndarray, coverage: float = 0.95, neighbours
     _check_number("neighbours", neighbours, above=0)
     points = _plane(points, name="points")
     region = occupied_region(z, coverage)
-    radius = np.sqrt(neighbours * region.volume / (np.pi * coverage * len(z)))
-    distances, _ = cKDTree(_plane(z)).query(points)
+    z, images = _inputs(z)
+    radius = np.sqrt(neighbours * region.volume / (np.pi * coverage * images))
+    distances, _ = cKDTree(z).query(points)
     return distances > radius
 
 
@@ -102,7 +107,7 @@ def gap_share(
     """Measure the share of the occupied region that lies in gaps, from points drawn evenly from it.
 
     Args:
-        z: Latents, (n, 2).
+        z: What the decoder was given, (n, 2) or (draws, n, 2).
         seed: The same seed draws the same points.
         count: How many points to draw.
         coverage: The share of the latents that makes the region, as for `occupied_region`.
@@ -121,10 +126,10 @@ def gap_share(
 def largest_gaps(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95) -> np.ndarray:
     """Find the centres of the largest empty discs in the occupied region.
 
-    Each is the point farthest from any image, among 20,000 drawn evenly, that lies in none of the discs before it.
+    Each is the point farthest from any place of z, among 20,000 drawn evenly, that lies in none of the discs before it.
 
     Args:
-        z: Latents, (n, 2).
+        z: What the decoder was given, (n, 2) or (draws, n, 2).
         count: How many centres to find.
         seed: The same seed finds the same centres.
         coverage: The share of the latents that makes the region, as for `occupied_region`.
@@ -138,7 +143,7 @@ def largest_gaps(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.9
     """
     _check_count("count", count)
     points = draw_points(z, 20_000, seed, coverage)
-    radii, _ = cKDTree(_plane(z)).query(points)
+    radii, _ = cKDTree(_inputs(z)[0]).query(points)
     centres = []
     for _ in range(count):
         widest = radii.argmax()
@@ -189,6 +194,71 @@ def crowding(z: np.ndarray, coverage: float = 0.95, area_share: float = 0.01) ->
     radius = np.sqrt(area_share * region.volume / np.pi)
     share = (np.linalg.norm(z, axis=1) <= radius).mean()
     return float(share / (area_share * coverage))
+
+
+def relative_density(points: np.ndarray, z: np.ndarray, neighbours: int = 20, coverage: float = 0.95) -> np.ndarray:
+    """Measure how crowded a place is: the density of the latents there over their mean density in the occupied region.
+
+    The density at a point is that of the disc which reaches to the k-th nearest latent.
+
+    Args:
+        points: Places in the latent space, (m, 2).
+        z: Latents, (n, 2).
+        neighbours: k. More blur the picture, fewer make it noisy.
+        coverage: The share of the latents that makes the region, as for `occupied_region`.
+
+    Returns:
+        1 where the density is the mean, (m,).
+
+    Raises:
+        ValueError: For points or latents that are not (n, 2) and finite, latents that fill no area, a coverage outside
+            (0, 1], and neighbours that are no whole number from 2 to the number of latents.
+    """
+    _check_count("neighbours", neighbours, least=2)
+    points, cloud = _plane(points, name="points"), _cloud(z)
+    if neighbours > len(cloud):
+        raise ValueError(f"neighbours is {neighbours}, but z holds {len(cloud)} points. Ask fewer.")
+    radii = cKDTree(cloud).query(points, k=neighbours)[0][:, -1]
+    mean = coverage * len(cloud) / occupied_region(cloud, coverage).volume
+    # The latent on the rim is not inside.
+    return (neighbours - 1) / (np.pi * np.maximum(radii, 1e-12) ** 2) / mean
+
+
+def ways_to_draw(z: np.ndarray, count: int, seed: int = 0, components: int = 10) -> dict[str, np.ndarray]:
+    """Draw latents to generate from, in four ways: the prior, which looks at no image, and three that look at latents.
+
+    Args:
+        z: Latents of training images, (n, latent_dim), any number of latents; of a VAE one draw for each image.
+        count: How many to draw in each way.
+        seed: The same seed draws the same latents.
+        components: Of the mixture.
+
+    Returns:
+        Latents, (count, latent_dim), in float32, by their source. `prior` is N(0, I), `box` the even distribution over
+        the box around z, `normal` the normal distribution with the mean and covariance of z, `mixture` a mixture of
+        normal distributions fitted to z (Ghosh et al. 2020, section 4).
+
+    Raises:
+        ValueError: For latents that are not (n, latent_dim) and finite, and for a count, seed and components that are
+            no whole numbers or more components than latents.
+    """
+    z = _finite(z, "z")
+    _check_count("count", count)
+    _check_count("seed", seed, least=0)
+    _check_count("components", components)
+    if len(z) < max(components, 2):
+        raise ValueError(f"z holds {len(z)} latents. Expected as many as components, {components}, and two or more.")
+    generator = np.random.default_rng(seed)
+    mixture = GaussianMixture(components, random_state=seed).fit(z)
+    # The mixture gives its draws one component after the other.
+    from_mixture = generator.permutation(mixture.sample(count)[0])
+    draws = {
+        "prior": generator.standard_normal((count, z.shape[1])),
+        "box": generator.uniform(z.min(axis=0), z.max(axis=0), (count, z.shape[1])),
+        "normal": generator.multivariate_normal(z.mean(axis=0), np.atleast_2d(np.cov(z.T)), count),
+        "mixture": from_mixture,
+    }
+    return {source: drawn.astype("float32") for source, drawn in draws.items()}
 
 
 def class_densities(z: np.ndarray, labels: np.ndarray, size: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -300,7 +370,12 @@ def neighbour_accuracy(
 
 
 def measures(
-    z_train: np.ndarray, y_train: np.ndarray, z_test: np.ndarray, y_test: np.ndarray, seed: int = 0
+    z_train: np.ndarray,
+    y_train: np.ndarray,
+    z_test: np.ndarray,
+    y_test: np.ndarray,
+    seed: int = 0,
+    decoder_inputs: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Put all measures of one latent space into a dict, a row each for a table. Spaces of any scale can be compared.
 
@@ -310,6 +385,7 @@ def measures(
         z_test: Latents of the test images, (m, 2).
         y_test: Their labels, (m,), at least three images of each class.
         seed: The seed of the points that are drawn to measure the gaps.
+        decoder_inputs: What the decoder was given, (draws, n, 2), to measure the gaps; by default z_train.
 
     Returns:
         Values by what they measure: lengths in units of the space's own mean spread, areas in shares of its occupied
@@ -324,7 +400,7 @@ def measures(
     overlaps = class_overlaps(z_test, y_test)
     pairs = overlaps[np.triu_indices(len(overlaps), 1)]
     return {
-        "gaps, share of the occupied region": gap_share(z_train, seed),
+        "gaps, share of the occupied region": gap_share(z_train if decoder_inputs is None else decoder_inputs, seed),
         "points above 0, first axis": float(sides["share_positive"][0]),
         "points above 0, second axis": float(sides["share_positive"][1]),
         "distance of the mean from the origin, in spreads": sides["offset"] / spread,
@@ -368,6 +444,14 @@ def _plane(z: np.ndarray, name: str = "z") -> np.ndarray:
     if z.shape[1] != 2:
         raise ValueError(f"{name} has shape {z.shape}. Expected (n, 2): these measures are for a plane.")
     return z
+
+
+def _inputs(z: np.ndarray) -> tuple[np.ndarray, int]:
+    # The places for which the decoder was trained, (m, 2), and of how many images.
+    shape = np.shape(z)
+    if len(shape) == 3 and shape[0]:
+        return _plane(np.reshape(z, (-1, shape[2]))), shape[1]
+    return _plane(z), len(z)
 
 
 def _cloud(z: np.ndarray, name: str = "z") -> np.ndarray:
