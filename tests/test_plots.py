@@ -1,4 +1,5 @@
 import inspect
+import io
 import re
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from PIL import Image
 from seeding import rng
 
 from vae_keras import plots
@@ -189,11 +191,82 @@ def test_an_enlarged_space_comes_last_on_axes_of_its_own():
     assert limits(axes[2]) == limits(plots.latent_scatter({"one": Z}, LABELS, NAMES).axes[0])
 
 
-def test_colours_are_ten_that_differ():
-    assert len(set(plots.COLOURS)) == 10
+def lab(linear):
+    """CIELAB of linear sRGB (IEC 61966-2-1, white D65)."""
+    matrix = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = linear @ np.transpose(matrix) / (0.95047, 1, 1.08883)
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+
+
+# How people without red or green cones see linear sRGB (Machado et al. 2009, table 1, severity 1).
+SEEN = {
+    "all cones": np.eye(3),
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+}
+
+
+@pytest.mark.parametrize(("eye", "least"), [("all cones", 51), ("no green", 30), ("no red", 30)])
+def test_colours_are_ten_that_eyes_tell_apart(eye, least):
     colours = np.array([to_rgb(colour) for colour in plots.COLOURS])
-    distances = np.linalg.norm(colours[:, None] - colours, axis=2)
-    assert distances[np.triu_indices(10, 1)].min() > 0.1
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    seen = lab((linear @ np.transpose(SEEN[eye])).clip(0, 1))
+    distances = np.linalg.norm(seen[:, None] - seen, axis=2)[np.triu_indices(10, 1)]
+    assert len(distances) == 45
+    assert distances.min() > least
+    # On white paper none is too light.
+    assert np.linalg.norm(seen - (100, 0, 0), axis=1).min() > 20
+
+
+def test_a_scatter_names_each_class_at_its_median():
+    (axis,) = plots.latent_scatter({"one": Z}, LABELS, NAMES).axes
+    for label, text in enumerate(axis.texts):
+        assert text.get_text() == str(NAMES[label])
+        np.testing.assert_allclose(text.xy, np.median(Z[np.equal(LABELS, label)], axis=0))
+        assert text.get_color() == plots.COLOURS[label]
+    assert len(axis.texts) == len(np.unique(LABELS))
+
+
+def moving(epochs=3, n=12, side=2, **changed):
+    generator = rng(3)
+    arguments = {
+        "z_mean": generator.normal(size=(epochs, n, 2)),
+        "z_log_var": np.full((epochs, n, 2), -2.0),
+        "labels": np.arange(n) % 3,
+        "class_names": ["a", "b", "c"],
+        "decoded": generator.random((epochs, side**2, 4, 4, 1)),
+    }
+    return plots.training_animation(**{**arguments, **changed})
+
+
+def test_a_training_moves_epoch_by_epoch():
+    with Image.open(io.BytesIO(moving(milliseconds=100))) as picture:
+        assert (picture.format, picture.n_frames, picture.info["loop"]) == ("GIF", 3, 0)
+        frames, durations = [], []
+        for number in range(3):
+            picture.seek(number)
+            frames.append(np.asarray(picture.convert("RGB")))
+            durations.append(picture.info["duration"])
+    assert durations == [100, 100, 400]
+    assert not np.array_equal(frames[0], frames[1])
+    assert frames[0].shape == frames[2].shape
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"z_mean": np.zeros((3, 12, 3))}, r"z_mean has shape \(3, 12, 3\)"),
+        ({"z_log_var": np.zeros((3, 11, 2))}, r"z_log_var has shape \(3, 11, 2\)"),
+        ({"labels": np.arange(12)}, "below 3"),
+        ({"decoded": np.zeros((3, 5, 4, 4, 1))}, "square grid"),
+        ({"decoded": np.zeros((2, 4, 4, 4, 1))}, "square grid"),
+        ({"decoded": np.full((3, 4, 4, 4, 1), 2.0)}, "decoded holds values"),
+    ],
+)
+def test_a_training_that_cannot_be_drawn_is_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        moving(**changed)
 
 
 def test_a_class_keeps_its_colour():

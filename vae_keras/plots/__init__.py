@@ -1,5 +1,6 @@
 """Every figure of the book: functions that take arrays and return a Matplotlib figure, all in one style."""
 
+from vae_keras.plots.animation import training_animation
 from vae_keras.plots.curves import (
     activations,
     arms,
@@ -54,4 +55,5 @@ __all__ = [
     "sides",
     "styled",
     "training",
+    "training_animation",
 ]

@@ -25,6 +25,7 @@ from vae_keras.plots.style import (
     latent_axes,
     styled,
     subplots,
+    write_name,
 )
 
 
@@ -32,7 +33,7 @@ from vae_keras.plots.style import (
 def latent_scatter(
     spaces: Mapping[str, np.ndarray], labels: np.ndarray, class_names: Sequence[str], enlarged: str | None = None
 ) -> Figure:
-    """Draw one or more latent spaces side by side, coloured by class, on the same axes.
+    """Draw one or more latent spaces side by side, coloured by class, on the same axes, with the names at the medians.
 
     Args:
         spaces: The latents of the same n images by the title of their panel, shape (n, 2).
@@ -62,7 +63,9 @@ def latent_scatter(
     figure, axes = subplots(1, len(panels), width=4.2 * len(panels) + 1, height=4.2)
     for axis, (title, z, shown) in zip(axes[0], panels):
         for label, name in enumerate(class_names):
-            axis.scatter(*z[labels == label].T, s=5, color=class_colour(label), lw=0, label=name)
+            axis.scatter(*z[labels == label].T, s=9, color=class_colour(label), alpha=0.7, lw=0, label=name)
+        for label in np.unique(labels):
+            write_name(axis, np.median(z[labels == label], axis=0), str(class_names[label]), class_colour(label))
         axis.set_title(title)
         latent_axes(axis, shown)
     handles, _ = axes[0, -1].get_legend_handles_labels()
@@ -338,7 +341,7 @@ def marginals(spaces: Mapping[str, np.ndarray]) -> Figure:
         for number, (axis, values) in enumerate(zip(row, z.T), 1):
             limit = max(4, np.quantile(np.abs(values), 0.999))
             axis.hist(values, bins=np.linspace(-limit, limit, 81), density=True, color=COLOURS[0])
-            axis.plot(line, np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi), color=COLOURS[2], label="N(0, 1)")
+            axis.plot(line, np.exp(-(line**2) / 2) / np.sqrt(2 * np.pi), color=COLOURS[1], label="N(0, 1)")
             axis.set(title=f"{title}: z{number}", xlabel=f"z{number}", ylabel="density")
             axis.legend()
     return figure

@@ -1,0 +1,91 @@
+"""A moving picture of a training: the latent space and what it decodes to, epoch by epoch."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Ellipse
+from PIL import Image
+
+from vae_keras.plots.style import (
+    blank_figure,
+    check_array,
+    check_images,
+    check_indices,
+    check_length,
+    class_colour,
+    latent_axes,
+    styled,
+    write_name,
+)
+
+# A picture that has few colours makes a small file.
+PALETTE = 48
+
+
+@styled
+def training_animation(
+    z_mean: np.ndarray,
+    z_log_var: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    decoded: np.ndarray,
+    ellipses: int = 40,
+    milliseconds: int = 500,
+) -> bytes:
+    """Draw a training as a GIF: on the left the latent space after each epoch, on the right a decoded grid.
+
+    Args:
+        z_mean: The means of the same n images after each epoch, shape (epochs, n, 2).
+        z_log_var: The logarithms of their variances, of the same shape.
+        labels: The class of each image, from 0 on, shape (n,).
+        class_names: A name for each class.
+        decoded: Images decoded on a square grid after each epoch, shape (epochs, k * k, height, width, channels), in
+            [0, 1], row by row from the top.
+        ellipses: So many of the images, the first ones, show the two standard deviations of their distribution.
+        milliseconds: How long each picture stays; the last one stays four times as long.
+
+    Returns:
+        The GIF, which plays without end.
+
+    Raises:
+        ValueError: If the shapes do not fit one another, something is not finite, a label has no class name, or the
+            grid is not square.
+    """
+    z_mean = check_array("z_mean", z_mean, ("epochs", "n", 2), "the means after each epoch")
+    z_log_var = check_array("z_log_var", z_log_var, z_mean.shape, "as z_mean")
+    check_length("class_names", class_names, "classes", "a name for each class")
+    labels = check_indices("labels", labels, z_mean.shape[1:2], "the class of each image", below=len(class_names))
+    decoded = np.asarray(decoded)
+    side = round(decoded.shape[1] ** 0.5) if decoded.ndim == 5 else 0
+    if decoded.ndim != 5 or len(decoded) != len(z_mean) or side**2 != decoded.shape[1]:
+        raise ValueError(
+            f"decoded has shape {decoded.shape}. Expected ({len(z_mean)}, k * k, height, width, channels): the images "
+            "of a square grid after each epoch."
+        )
+    frames = []
+    for epoch, (mean, log_var, grid) in enumerate(zip(z_mean, z_log_var, decoded), start=1):
+        figure = blank_figure(width=8, height=4.1)
+        space, picture = figure.subplots(1, 2)
+        for label in np.unique(labels):
+            members = mean[labels == label]
+            space.scatter(*members.T, s=5, color=class_colour(label), lw=0)
+            write_name(space, np.median(members, axis=0), str(class_names[label]), class_colour(label))
+        for centre, spread, label in zip(mean[:ellipses], np.exp(log_var[:ellipses] / 2), labels):
+            space.add_patch(Ellipse(centre, *(4 * spread), fill=False, color=class_colour(label), lw=0.7))
+        latent_axes(space, z_mean[-1])
+        space.set_title(f"epoch {epoch}")
+        grid = check_images("decoded", grid)
+        _, height, width, channels = grid.shape
+        tiles = grid.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
+        picture.imshow(tiles.reshape(side * height, side * width, channels), vmin=0, vmax=1)
+        picture.set(xticks=[], yticks=[], title="decoded from a grid over N(0, I)")
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        frame = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        frames.append(frame.quantize(PALETTE, dither=Image.Dither.NONE))
+    durations = [milliseconds] * (len(frames) - 1) + [4 * milliseconds]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
+    return file.getvalue()
