@@ -91,7 +91,9 @@ def small_notebook():
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     for count, cell in enumerate(notebook.cells, 1):
         cell.execution_count = count
-    sentence = nbformat.v4.new_output("stream", name="stdout", text="a number that was measured: 0.49, must be below 1.\n")
+    sentence = nbformat.v4.new_output(
+        "stream", name="stdout", text="a number that was measured: 0.49, must be below 1.\n"
+    )
     # Other versions of Matplotlib name other sizes, and some machines write to stderr.
     size = nbformat.v4.new_output("display_data", data={"text/plain": "<Figure size 1x1 with 0 Axes>"})
     empty = nbformat.v4.new_output("execute_result", data={"text/plain": "[]"}, execution_count=3)

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from vae_keras import studies
-from vae_keras.studies import recipes
+from vae_keras.studies import recipes, spaces
 from vae_keras.studies.records import key, read_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,11 +123,16 @@ def test_figure_of_the_study_is_that_of_the_records(drawn):
 def test_every_study_has_a_record_of_each_of_its_runs_and_no_other(path):
     records = read_file(path)
     study = studies.STUDIES[path.stem]
-    parts = {recipes.train_vae: recipes.VAE_PARTS, recipes.train_deep_autoencoder: recipes.DEEP_PARTS}[study.train]
     for record in records:
-        recipes.check_settings(record["run"], parts)
+        run = dict(record["run"])
+        parts = {
+            recipes.train_vae: lambda run: recipes.VAE_PARTS,
+            recipes.train_deep_autoencoder: lambda run: recipes.DEEP_PARTS,
+            spaces.train_space: lambda run: spaces.SPACE_PARTS[run.pop("variational")],
+        }[study.train](run)
+        recipes.check_settings(run, parts)
         # A setting that came later stands at what every run had before it.
-        assert record["defaults"].items() <= recipes.defaults(record["run"], parts).items()
+        assert record["defaults"].items() <= recipes.defaults(run, parts).items()
     # So a study that is started again finds nothing left to do.
     assert sorted(key(record["run"]) for record in records) == sorted(map(key, study.runs(records)))
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from vae_keras.studies.recipes import ACTIVATIONS, NETWORKS, train_deep_autoencoder, train_vae
 from vae_keras.studies.records import key
+from vae_keras.studies.spaces import train_space
 
 SEEDS = range(10)
 # Seeds for the choice of a learning rate are others than those of the comparison.
@@ -181,6 +182,37 @@ def tied(records: list[dict]) -> list[dict]:
     return compare(arms, records, rates=BUNDLED_RATES, choice_seeds=CHOICE_SEEDS, validation=400, seeds=SEEDS[:5])
 
 
+def habits(records: list[dict]) -> list[dict]:
+    """Train the convolutional VAE of notebook 02 plainly, then with one habit more each time, five seeds each."""
+    plain = {"data": "mnist_5k", "network": "convolutional", "activation": "LeakyReLU(0.3)", "epochs": 20}
+    plain |= {"batch_size": 64, "learning_rate": 1e-3, "clip_norm": None, "ema_momentum": None}
+    arms = [plain]
+    for habit in ({"warm_up": 10}, {"learning_rate": 4e-3}, {"clip_norm": 100.0}, {"ema_momentum": 0.99}):
+        arms.append({**arms[-1], **habit})
+    return [{**arm, "seed": seed} for seed, arm in itertools.product(SEEDS[:5], arms)]
+
+
+def spaces(records: list[dict]) -> list[dict]:
+    """Measure the spaces of autoencoders and VAEs with two latents, on two data sets, five seeds each."""
+    same = {"network": "convolutional", "activation": "LeakyReLU(0.3)", "latent_dim": 2, "learning_rate": 4e-3}
+    sets = ({"data": "mnist_5k", "epochs": 20, "batch_size": 64}, {"data": "mnist", "epochs": 6, "batch_size": 128})
+    return _autoencoders_and_vaes([{**same, **each} for each in sets])
+
+
+def generation(records: list[dict]) -> list[dict]:
+    """Draw images from autoencoders and VAEs with 16 latents, on two data sets, five seeds each."""
+    same = {"network": "dense", "activation": "GELU", "latent_dim": 16, "learning_rate": 1e-3}
+    sets = ({"data": "mnist_5k", "epochs": 40, "batch_size": 64}, {"data": "mnist", "epochs": 12, "batch_size": 128})
+    return _autoencoders_and_vaes([{**same, **each} for each in sets])
+
+
+def _autoencoders_and_vaes(settings: list[dict]) -> list[dict]:
+    return [
+        {**each, "variational": variational, **({"warm_up": each["epochs"] // 2} if variational else {}), "seed": seed}
+        for each, seed, variational in itertools.product(settings, SEEDS[:5], (False, True))
+    ]
+
+
 STUDIES = {
     "activations": Study(activations, train_vae),
     "activations_full_data": Study(activations_full_data, train_vae),
@@ -191,6 +223,9 @@ STUDIES = {
     "sgd": Study(sgd, train_vae),
     "samples": Study(samples, train_vae, workers=1),
     "tied": Study(tied, train_vae, workers=1),
+    "habits": Study(habits, train_vae, workers=1),
+    "spaces": Study(spaces, train_space, workers=1),
+    "generation": Study(generation, train_space, workers=1),
 }
 
 # log p(x) of the test images, by binarisation and number of latents, as their authors print it, and their network.

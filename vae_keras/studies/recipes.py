@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from vae_keras import activity, likelihood, losses, networks
+from vae_keras.autoencoder import Autoencoder
 from vae_keras.data import DynamicBinarisation, Images, binarise, hold_out, load
 from vae_keras.gradients import GradientNorms, norm_keeping
 from vae_keras.studies.checkpoint import Checkpoint
@@ -220,9 +221,10 @@ def make_optimizer(
 
 
 def fit_vae(
-    vae: VAE,
+    vae: Autoencoder,
     images: Images,
     checkpoint: Checkpoint,
+    watching: Sequence[keras.callbacks.Callback] = (),
     *,
     seed: int,
     epochs: int,
@@ -231,12 +233,13 @@ def fit_vae(
     binarisation: str | None = None,
     validate_each_epoch: bool = False,
 ) -> None:
-    """Train the VAE of a run.
+    """Train the VAE of a run, or its autoencoder.
 
     Args:
-        vae: A compiled VAE.
+        vae: A compiled VAE or autoencoder.
         images: What to train on.
         checkpoint: Knows where to begin, and notes what comes.
+        watching: More callbacks.
         seed: That of the draws of a dynamic binarisation.
         epochs: The last epoch.
         batch_size: Images in a batch.
@@ -244,7 +247,8 @@ def fit_vae(
         binarisation: "dynamic" draws the training images anew in every epoch (Burda et al. 2016).
         validate_each_epoch: Whether to measure the held-out images after each epoch too.
     """
-    callbacks = [keras.callbacks.TerminateOnNaN(), GradientNorms(), checkpoint, *([WarmUp(warm_up)] if warm_up else [])]
+    callbacks = [keras.callbacks.TerminateOnNaN(), GradientNorms(), checkpoint, *watching]
+    callbacks += [WarmUp(warm_up)] if warm_up else []
     fit = functools.partial(
         vae.fit,
         epochs=epochs,

@@ -1,0 +1,204 @@
+"""Spaces: train an autoencoder or a VAE from plain settings, and measure its latent space and what it generates."""
+
+import functools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from vae_keras import data, judge, latent
+from vae_keras.autoencoder import Autoencoder
+from vae_keras.data import Images
+from vae_keras.studies.checkpoint import Checkpoint
+from vae_keras.studies.recipes import (
+    ACTIVATIONS,
+    NETWORKS,
+    build_vae,
+    check_settings,
+    defaults,
+    fit_vae,
+    load_images,
+    make_optimizer,
+    settings_of,
+)
+
+# The judge has seen enough after so many.
+JUDGED_BY = 10_000
+GENERATED = 1000
+# Decoder inputs are counted over so many epochs, the last ones.
+COUNTED_EPOCHS = (1, 5, 20)
+
+
+def train_space(*, folders: dict[str, str] | None = None, backup: Path | None = None, variational: bool, **run) -> dict:
+    """Train an autoencoder or a VAE, measure what it makes of held-out images and of draws, and return all of it.
+
+    Args:
+        folders: Where the data set of a name lies, if not where Keras puts it.
+        backup: Not used: a training that was killed begins anew.
+        variational: Whether to train a VAE.
+        **run: The settings of `load_images`, `build_vae` or `build_autoencoder`, `make_optimizer`, `fit_vae` and
+            `measure_space`.
+
+    Returns:
+        `defaults`, the settings that the run leaves out, and what `Checkpoint.result` says; `held_out` is as
+        `measure_space` gives it.
+
+    Raises:
+        ValueError: For unknown settings and those that are missing or exclude each other.
+    """
+    parts = SPACE_PARTS[variational]
+    build = parts[1]
+    check_settings(run, parts)
+    images = load_images(folders, **settings_of(load_images, run))
+    keras.utils.set_random_seed(run["seed"])
+    model = build(images.shape, **settings_of(build, run))
+    steps = run["epochs"] * math.ceil(len(images.x_train) / run["batch_size"])
+    model.compile(make_optimizer(steps, **settings_of(make_optimizer, run)), jit_compile=False, steps_per_execution=20)
+    inputs = DecoderInputs(images.x_train, epochs=max(COUNTED_EPOCHS))
+    checkpoint = Checkpoint(model, None)
+    fit_vae(model, images, checkpoint, [inputs], **settings_of(fit_vae, run))
+    measure = functools.partial(
+        measure_space, model, images, np.stack(inputs.by_epoch), trained_judge(run["data"], folders)
+    )
+    result = checkpoint.result(lambda: measure(**settings_of(measure_space, run)))
+    return {"defaults": defaults(run, parts), **result}
+
+
+def build_autoencoder(
+    shape: Sequence[int],
+    *,
+    network: str,
+    activation: str,
+    seed: int,
+    latent_dim: int = 2,
+) -> Autoencoder:
+    """Build the autoencoder of a run, of the same networks as `build_vae`.
+
+    Args:
+        shape: That of one image, (height, width, channels).
+        network: "dense" or "convolutional".
+        activation: A name in `ACTIVATIONS`.
+        seed: Fixes the initial weights.
+        latent_dim: The number of latents.
+
+    Returns:
+        An autoencoder that is not compiled.
+    """
+    make_encoder, make_decoder = NETWORKS[network]
+    same = {"latent_dim": latent_dim, "activation": ACTIVATIONS[activation], "seed": seed}
+    return Autoencoder(make_encoder(shape, **same, variational=False), make_decoder(shape, **same))
+
+
+class DecoderInputs(keras.callbacks.Callback):
+    """Keep what the encoder gives the decoder for each training image, at the end of each of the last epochs.
+
+    Args:
+        x: Training images.
+        epochs: How many epochs to keep.
+    """
+
+    def __init__(self, x: np.ndarray, epochs: int):
+        super().__init__()
+        self.x, self.epochs, self.by_epoch = x, epochs, []
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Encode the images, with one draw for each in a VAE."""
+        self.by_epoch = [*self.by_epoch, encoded(self.model, self.x)][-self.epochs :]
+
+
+def encoded(model: Autoencoder, x: np.ndarray) -> np.ndarray:
+    """Encode images as the decoder gets them: one draw for each in a VAE.
+
+    Args:
+        model: An autoencoder or a VAE.
+        x: Images.
+
+    Returns:
+        z, (n, latent_dim).
+    """
+    outputs = model.encoder.predict(x, batch_size=500, verbose=0)
+    return outputs[-1] if isinstance(outputs, (list, tuple)) else outputs
+
+
+def measure_space(
+    model: Autoencoder, images: Images, inputs: np.ndarray, judge_: judge.Judge, *, seed: int
+) -> dict[str, float]:
+    """Measure a trained autoencoder or VAE: held-out images, draws from its space, and, of two latents, its gaps.
+
+    Args:
+        model: A trained autoencoder or VAE.
+        images: What it was trained on, and held-out images.
+        inputs: What the decoder was given in the last epochs, (epochs, n, latent_dim).
+        judge_: Says what shows none of the classes.
+        seed: That of all draws.
+
+    Returns:
+        The losses in nats per image. For the held-out images as they come back, "reconstruction", and for each way to
+        draw latents, "prior", "box", "normal" and "mixture": the share of `none`, the `imbalance` of the classes, and
+        the measures of `judge.compare` against held-out images; for the reconstructions also the share of which the
+        class is `right`. For two latents "gaps E" is the share of the region in which the decoder was trained for no
+        place near, counted over the last E epochs; "gaps E, prior" and "gaps E, normal" the share of such draws that
+        fall there; "none, gap", "none, elsewhere" and "none, fifth 1" to "none, fifth 5" the shares of `none` among
+        images decoded from gaps, from the rest of the region, and from fifths of the region, the least crowded first.
+    """
+    x, y = images.x_test, images.y_test
+    result = model.evaluate(x, batch_size=500, verbose=0, return_dict=True)
+    reconstruction = model.predict(x, batch_size=500, verbose=0)
+    z = inputs[-1]
+    draws = latent.ways_to_draw(z, GENERATED, seed)
+    made = {source: model.decoder.predict(drawn, batch_size=500, verbose=0) for source, drawn in draws.items()}
+    real = judge_.features(x[:GENERATED])
+    for source, pictures in {"reconstruction": reconstruction[:GENERATED], **made}.items():
+        measured = judge.compare(real, judge_.features(pictures))
+        measured["none"] = judge_(pictures).mean()
+        measured["imbalance"] = judge.class_imbalance(judge_.classes(pictures), len(images.class_names))
+        result |= {f"{source}, {name}": float(value) for name, value in measured.items()}
+    result["reconstruction, right"] = float((judge_.classes(reconstruction) == y).mean())
+    if inputs.shape[-1] == 2:
+        result |= _gaps(model, inputs, draws, judge_, seed)
+    return result
+
+
+def _gaps(model, inputs, draws, judge_, seed) -> dict[str, float]:
+    result = {}
+    for epochs in COUNTED_EPOCHS:
+        if epochs <= len(inputs):
+            counted = inputs[-epochs:]
+            result[f"gaps {epochs}"] = latent.gap_share(counted, seed)
+            for source in ("prior", "normal", "box"):
+                result[f"gaps {epochs}, {source}"] = float(latent.in_gap(draws[source], counted).mean())
+    z = inputs[-1]
+    points = latent.draw_points(z, 4000, seed)
+    empty = latent.in_gap(points, z)
+    none = judge_(model.decoder.predict(points, batch_size=500, verbose=0))
+    order = np.argsort(latent.relative_density(points, z))
+    fifths = {f"none, fifth {number}": none[part].mean() for number, part in enumerate(np.array_split(order, 5), 1)}
+    return {**result, "none, gap": none[empty].mean(), "none, elsewhere": none[~empty].mean(), **fifths}
+
+
+# By whether the model is variational.
+SPACE_PARTS = {
+    variational: (load_images, build, make_optimizer, fit_vae, measure_space)
+    for variational, build in ((False, build_autoencoder), (True, build_vae))
+}
+
+
+@functools.lru_cache(maxsize=1)
+def _judge(name: str) -> judge.Judge:
+    images = data.load(name)
+    return judge.train_judge(images.x_train[:JUDGED_BY], images.y_train[:JUDGED_BY], images.x_test, images.y_test)
+
+
+def trained_judge(name: str, folders: dict[str, str] | None = None) -> judge.Judge:
+    """Train the judge of a data set, once in a process.
+
+    Args:
+        name: That of the data set.
+        folders: Where it lies, if not where Keras puts it.
+
+    Returns:
+        The judge.
+    """
+    return _judge((folders or {}).get(name, name))
