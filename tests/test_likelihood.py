@@ -1,4 +1,4 @@
-"""likelihood: the ELBO and the importance-weighted bound, against a model whose log p(x) is known."""
+"""likelihood: bounds on log p(x), log p(x) and the posterior, against a model of which both are known."""
 
 import tracemalloc
 
@@ -18,22 +18,34 @@ LOADINGS = np.linalg.qr(rng().normal(size=(PIXELS, 2)))[0] * (1.5, 0.8)
 CENTRE = rng(1).random(PIXELS)
 
 
-def principal_components(mean_shift=0.0, log_var_shift=0.0, reconstruction_loss=losses.gaussian):
-    """Build a VAE that is probabilistic PCA (Tipping and Bishop 1999), with the exact posterior or one beside it."""
-    precision = (LOADINGS**2).sum(axis=0) + VARIANCE
+def principal_components(
+    mean_shift=0.0, log_var_shift=0.0, reconstruction_loss=losses.gaussian, loadings=LOADINGS, centre=CENTRE
+):
+    """Build a VAE that is probabilistic PCA (Tipping and Bishop 1999); q has the exact means and variances, or others.
+
+    Where the columns of the loadings are orthogonal, that is the exact posterior.
+    """
+    latent_dim = loadings.shape[1]
+    inverse = np.linalg.inv(loadings.T @ loadings + VARIANCE * np.eye(latent_dim))
     x = keras.Input(SHAPE)
     flat = keras.layers.Flatten()(x)
-    z_mean, z_log_var = keras.layers.Dense(2)(flat), keras.layers.Dense(2)(flat)
+    z_mean, z_log_var = keras.layers.Dense(latent_dim)(flat), keras.layers.Dense(latent_dim)(flat)
     encoder = keras.Model(x, [z_mean, z_log_var, keras.layers.Add()([z_mean, z_log_var])])
-    projection = LOADINGS / precision
-    encoder.layers[2].set_weights([projection, -CENTRE @ projection + mean_shift])
-    encoder.layers[3].set_weights([np.zeros((PIXELS, 2)), np.log(VARIANCE / precision) + log_var_shift])
-    z = keras.Input((2,))
+    projection = loadings @ inverse
+    encoder.layers[2].set_weights([projection, -centre @ projection + mean_shift])
+    encoder.layers[3].set_weights([np.zeros((PIXELS, latent_dim)), np.log(VARIANCE * np.diag(inverse)) + log_var_shift])
+    z = keras.Input((latent_dim,))
     decoder = keras.Model(z, keras.layers.Reshape(SHAPE)(keras.layers.Dense(PIXELS)(z)))
-    decoder.layers[1].set_weights([LOADINGS.T, CENTRE])
+    decoder.layers[1].set_weights([loadings.T, centre])
     # A function for predict takes longer to compile than a handful of images to encode.
     encoder.compile(run_eagerly=True)
     return VAE(encoder, decoder, reconstruction_loss=reconstruction_loss)
+
+
+def marginal(images, loadings, centre=CENTRE):
+    """log p(x) of probabilistic PCA: a normal distribution of the pixels."""
+    covariance = loadings @ loadings.T + VARIANCE * np.eye(PIXELS)
+    return multivariate_normal(centre, covariance).logpdf(images.reshape(len(images), PIXELS))
 
 
 MEAN_SHIFT, LOG_VAR_SHIFT = 0.3, 0.5
@@ -59,9 +71,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def exact(images):
-    """log p(x) of probabilistic PCA: a normal distribution of the pixels."""
-    covariance = LOADINGS @ LOADINGS.T + VARIANCE * np.eye(PIXELS)
-    return multivariate_normal(CENTRE, covariance).logpdf(images.reshape(7, PIXELS))
+    return marginal(images, LOADINGS)
 
 
 def bound(vae, images, **arguments):
@@ -185,6 +195,7 @@ def test_bernoulli_likelihood_of_black_and_white_images(make_vae):
     flat = x.reshape(5, 64)
     log_p = flat @ np.log(pixels).T + (1 - flat) @ np.log(1 - pixels).T - (grid**2).sum(axis=1) / 2 - np.log(2 * np.pi)
     exact = np.logaddexp.reduce(log_p, axis=1) + 2 * np.log(axis[1] - axis[0])
+    assert likelihood.exact_log_likelihood(vae, x, progress=False)[0] == pytest.approx(exact, abs=1e-4)
     draws = bound(vae, np.repeat(x, 20, axis=0), samples=2000, seed=SEED).reshape(5, 20)
     error = draws.std(axis=1, ddof=1) / np.sqrt(20)
     assert np.all(np.abs(draws.mean(axis=1) - exact) < 6 * error)
@@ -301,4 +312,251 @@ def test_progress_bar_counts_the_draws(images, capsys):
     likelihood.elbo(vae, images)
     assert "7.00/7.00" in capsys.readouterr().err
     elbo(vae, images)
+    assert not capsys.readouterr().err
+
+
+# Columns that are not orthogonal: the latents of the posterior are correlated.
+OBLIQUE = rng(4).normal(size=(PIXELS, 2))
+
+
+def exact_log_likelihood(vae, images, **arguments):
+    return likelihood.exact_log_likelihood(vae, images, progress=False, **arguments)
+
+
+def posterior(vae, images, **arguments):
+    return likelihood.posterior(vae, images, progress=False, **arguments)
+
+
+@pytest.mark.parametrize("loadings", [OBLIQUE[:, :1], OBLIQUE], ids=["one latent", "two latents"])
+def test_log_likelihood_and_posterior_of_probabilistic_pca(images, loadings):
+    vae = principal_components(loadings=loadings)
+    log_p, error = exact_log_likelihood(vae, images)
+    assert log_p == pytest.approx(marginal(images, loadings), abs=1e-4)
+    assert error.max() < 0.01
+    found = posterior(vae, images)
+    assert found.log_likelihood == pytest.approx(marginal(images, loadings), abs=1e-4)
+    inverse = np.linalg.inv(loadings.T @ loadings + VARIANCE * np.eye(loadings.shape[1]))
+    means = (images.reshape(7, PIXELS) - CENTRE) @ loadings @ inverse
+    cell = (found.axis[1] - found.axis[0]) ** loadings.shape[1]
+    z = np.stack(np.meshgrid(*[found.axis] * loadings.shape[1]), axis=-1)
+    for density, mean in zip(found.density.astype("float64"), means):
+        assert density.sum() * cell == pytest.approx(1, abs=1e-4)
+        away = z.reshape(-1, len(mean)) - mean
+        shares = density.reshape(-1, 1) * cell
+        assert (shares * away).sum(axis=0) == pytest.approx(np.zeros(len(mean)), abs=1e-3)
+        assert (shares * away).T @ away == pytest.approx(VARIANCE * inverse, abs=1e-3)
+
+
+def test_a_learned_sigma_gives_the_same_integral(images, exact):
+    vae = principal_components(reconstruction_loss=losses.LearnedGaussian(VARIANCE**0.5))
+    assert exact_log_likelihood(vae, images)[0] == pytest.approx(exact, abs=1e-3)
+
+
+def test_one_product_for_all_images_gives_what_each_image_gives(make_vae):
+    x, vae = binary_images(), make_vae()
+    one_by_one = exact_log_likelihood(vae, x, log_likelihood=lambda x, y: losses.bernoulli.log_likelihood(x, y))
+    for product, single in zip(exact_log_likelihood(vae, x), one_by_one):
+        assert product == pytest.approx(single, abs=1e-4)
+
+
+@pytest.mark.parametrize("log_var_shift", [LOG_VAR_SHIFT, 0.0, -5.0])
+def test_log_likelihood_is_elbo_plus_divergence_from_the_posterior(images, log_var_shift):
+    vae = principal_components(MEAN_SHIFT, log_var_shift, loadings=OBLIQUE)
+    z_mean, z_log_var, _ = vae.encoder.predict(images, verbose=0)
+    found = posterior(vae, images)
+    divergence = found.kl_divergence(z_mean, z_log_var)
+    assert likelihood.exact_elbo(vae, images) + divergence == pytest.approx(marginal(images, OBLIQUE), abs=1e-3)
+    # KL of two normal distributions: every q is as far from its posterior as the others.
+    precision = (OBLIQUE.T @ OBLIQUE + VARIANCE * np.eye(2)) / VARIANCE
+    covariance = np.diag(np.exp(z_log_var[0]))
+    shift = np.full(2, MEAN_SHIFT)
+    expected = np.trace(precision @ covariance) + shift @ precision @ shift - 2
+    expected = 0.5 * (expected - np.linalg.slogdet(precision @ covariance)[1])
+    assert divergence == pytest.approx(np.full(7, expected), abs=1e-3)
+
+
+def test_exact_elbo_is_the_mean_of_its_estimate(images):
+    vae = beside_the_posterior()
+    exact = likelihood.exact_elbo(vae, images)
+    assert elbo(vae, images, samples=24_000, seed=SEED) == pytest.approx(exact, abs=0.05)
+    # log p(x|z) is a polynomial of degree 2, which two nodes integrate.
+    assert likelihood.exact_elbo(vae, images, nodes=2) == pytest.approx(exact, abs=1e-4)
+    assert np.all(likelihood.exact_elbo(vae, images, nodes=1) > exact + 0.1)
+
+
+def test_exact_elbo_of_other_distributions(images, exact):
+    z_mean, z_log_var, _ = principal_components().encoder.predict(images, verbose=0)
+    vae = beside_the_posterior()
+    assert likelihood.exact_elbo(vae, images, q=(z_mean, z_log_var)) == pytest.approx(exact, abs=1e-3)
+    assert likelihood.exact_elbo(vae, images) == pytest.approx(exact - divergence_from_the_posterior(), abs=1e-3)
+
+
+def test_exact_elbo_in_pieces(images, monkeypatch):
+    expected = likelihood.exact_elbo(beside_the_posterior(), images)
+    for decoded in (1, 900, 2000):
+        monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", decoded * PIXELS)
+        assert likelihood.exact_elbo(beside_the_posterior(), images) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_grid_widens_until_it_holds_the_posterior(images):
+    # The decoder's best z lies at 7, and the encoder knows nothing of it.
+    loadings, centre = LOADINGS[:, :1], CENTRE - 10 * LOADINGS[:, 0]
+    vae = principal_components(loadings=loadings, centre=centre)
+    vae.encoder.layers[2].set_weights([np.zeros((PIXELS, 1)), np.zeros(1)])
+    found = posterior(vae, images)
+    assert found.axis[-1] > 9
+    assert found.axis[found.density.argmax(axis=1)] == pytest.approx(8.2, abs=1)
+    assert found.log_likelihood == pytest.approx(marginal(images, loadings, centre), abs=1e-3)
+    assert exact_log_likelihood(vae, images)[0] == pytest.approx(found.log_likelihood, abs=1e-3)
+
+
+def test_the_grid_begins_as_wide_as_the_encoder_reaches(images, monkeypatch):
+    monkeypatch.setattr(likelihood, "NEGLIGIBLE", 1.0)
+    assert posterior(principal_components(mean_shift=8.0), images).axis[-1] > 9
+    assert posterior(principal_components(), images).axis[-1] == pytest.approx(5, abs=0.1)
+
+
+def test_the_grid_becomes_finer_until_it_meets_the_tolerance(images):
+    # Standard deviations of 0.023 and 0.012, and an encoder that thinks them wide.
+    vae = principal_components(log_var_shift=9.0, loadings=20 * LOADINGS * (1, 2))
+    expected = marginal(images, 20 * LOADINGS * (1, 2))
+    coarse, finer = (posterior(vae, images, tolerance=tolerance) for tolerance in (1e6, 0.01))
+    assert len(coarse.axis) < len(finer.axis)
+    assert coarse.error.max() > 0.1
+    assert finer.error.max() < 0.01
+    assert np.all(np.abs(finer.log_likelihood - expected) < finer.error + 1e-3)
+    assert finer.log_likelihood == pytest.approx(expected, abs=1e-3)
+    assert exact_log_likelihood(vae, images)[0] == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_grid_is_no_coarser_than_the_encoder_is_narrow(images):
+    vae = principal_components(log_var_shift=-7.0)
+    narrow = np.exp(vae.encoder.predict(images, verbose=0)[1].min() / 2)
+    axis = posterior(vae, images).axis
+    assert axis[1] - axis[0] <= narrow < 10 / 257
+
+
+def test_the_error_is_told_where_the_points_do_not_suffice(images, monkeypatch):
+    monkeypatch.setattr(likelihood, "MOST_POINTS", {2: 65})
+    vae = principal_components(loadings=5 * LOADINGS)
+    log_p, error = exact_log_likelihood(vae, images)
+    assert len(posterior(vae, images).axis) == 65
+    assert error.max() > 0.01
+    assert np.all(np.abs(log_p - marginal(images, 5 * LOADINGS)) < error)
+
+
+def test_only_the_images_that_need_it_go_on_to_a_finer_grid(images):
+    grids = []
+
+    def log_likelihood(x, reconstruction):
+        grids.append(tuple(x[0, 0, 0]))
+        # A hundred times as sure of the first image.
+        factor = 100 if np.array_equal(x[0], images[0]) else 1
+        return factor * losses.gaussian.log_likelihood(x, reconstruction)
+
+    exact_log_likelihood(principal_components(loadings=2 * LOADINGS), images, log_likelihood=log_likelihood)
+    first, others = grids.count(tuple(images[0, 0, 0])), {grids.count(tuple(x[0, 0])) for x in images[1:]}
+    assert len(others) == 1
+    assert first > 2 * others.pop()
+
+
+def test_the_grid_in_pieces(images, monkeypatch):
+    sizes = []
+    vae = principal_components(loadings=OBLIQUE[:, :1])
+    expected = posterior(vae, images)
+
+    def log_likelihood(x, reconstruction):
+        sizes.append(len(x))
+        return losses.gaussian.log_likelihood(x, reconstruction)
+
+    for decoded, values in ((100 * PIXELS, 10**6), (10**6, 7 * 100)):
+        sizes.clear()
+        monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", decoded)
+        monkeypatch.setattr(likelihood, "VALUES_AT_A_TIME", values)
+        for part, whole in zip(posterior(vae, images, log_likelihood=log_likelihood), expected):
+            np.testing.assert_allclose(part, whole, atol=1e-4)
+        assert max(sizes) == 100
+
+
+def test_memory_does_not_grow_with_the_grid(images):
+    peaks = []
+    for scale in (1, 20):
+        vae = principal_components(loadings=scale * LOADINGS[:, :1])
+        exact_log_likelihood(vae, images)
+        tracemalloc.start()
+        exact_log_likelihood(vae, images, tolerance=1e-3)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 3 * peaks[0]
+
+
+def test_densities_that_take_too_much_are_refused(images, monkeypatch):
+    monkeypatch.setattr(likelihood, "MOST_DENSITIES", 3 * 257**2)
+    vae = principal_components()
+    assert posterior(vae, images[:3]).log_density.shape == (3, 257, 257)
+    with pytest.raises(ValueError, match=r"7 images are given\. Expected 3 or fewer.*exact_log_likelihood"):
+        posterior(vae, images)
+
+
+@pytest.mark.parametrize("compute", [exact_log_likelihood, posterior, likelihood.exact_elbo])
+def test_more_than_two_latents_are_refused(images, compute):
+    vae = principal_components(loadings=rng(5).normal(size=(PIXELS, 3)))
+    with pytest.raises(ValueError, match=r"has 3 latents\. Expected one or two.*importance_weighted_bound"):
+        compute(vae, images)
+
+
+@pytest.mark.parametrize("compute", [exact_log_likelihood, posterior, likelihood.exact_elbo])
+def test_what_no_grid_is_made_for_is_refused(images, compute, make_vae, make_autoencoder):
+    vae = principal_components(mean_shift=np.nan)
+    with pytest.raises(ValueError, match=r"NaN or infinity.*diverged"):
+        compute(vae, images)
+    with pytest.raises(ValueError, match=r"grey.*data\.binarise"):
+        compute(make_vae(), rng().random((5, 8, 8, 1), dtype="float32"))
+    with pytest.raises(ValueError, match="Expected a VAE"):
+        compute(make_autoencoder(), binary_images())
+    with pytest.raises(ValueError, match=r"0 \.\.\. 255"):
+        compute(principal_components(), images * 255)
+    with pytest.raises(ValueError, match=r"gives shape \(\) for"):
+        compute(principal_components(), images, log_likelihood=lambda x, y: 0.0)
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, np.nan, np.inf, None])
+def test_a_tolerance_is_positive(images, tolerance):
+    for compute in (exact_log_likelihood, posterior):
+        with pytest.raises(ValueError, match=f"tolerance is {tolerance}"):
+            compute(principal_components(), images, tolerance=tolerance)
+
+
+def test_a_posterior_that_never_ends_is_refused(images):
+    def improper(x, reconstruction):
+        return keras.ops.sum(reconstruction, axis=(1, 2, 3)) ** 2
+
+    with pytest.raises(ValueError, match=r"image 0 reaches beyond \|z\| = 100"):
+        exact_log_likelihood(principal_components(loadings=LOADINGS[:, :1]), images, log_likelihood=improper)
+
+
+def test_a_distribution_off_the_grid_has_no_divergence(images):
+    found = posterior(principal_components(), images[:2])
+    beside, narrow = np.array([[0.0, 0.0], [0.0, 6.0]]), np.array([[0.0, 0.0], [-16.0, 0.0]])
+    for z_mean, z_log_var in ((beside, np.zeros((2, 2))), (np.zeros((2, 2)), narrow)):
+        with pytest.raises(ValueError, match=r"q of image 1 .*sums to .*Expected 1"):
+            found.kl_divergence(z_mean, z_log_var)
+    for z_mean, z_log_var in ((np.zeros((2, 1)), np.zeros((2, 2))), (np.zeros((2, 2)), np.zeros(2))):
+        with pytest.raises(ValueError, match=r"Expected \(2, 2\)"):
+            found.kl_divergence(z_mean, z_log_var)
+
+
+def test_bad_arguments_of_the_exact_elbo_are_refused(images):
+    vae = principal_components()
+    for nodes in (0, 1.5, None):
+        with pytest.raises(ValueError, match=f"nodes is {nodes}"):
+            likelihood.exact_elbo(vae, images, nodes=nodes)
+    with pytest.raises(ValueError, match=r"means of shape \(7, 1\).*Expected \(7, 2\)"):
+        likelihood.exact_elbo(vae, images, q=(np.zeros((7, 1)), np.zeros((7, 2))))
+
+
+def test_progress_bar_counts_the_points(images, capsys):
+    likelihood.exact_log_likelihood(principal_components(), images)
+    assert "grid of 257 x 257: 100%" in capsys.readouterr().err
+    exact_log_likelihood(principal_components(), images)
     assert not capsys.readouterr().err
