@@ -64,6 +64,15 @@ ARGUMENTS = {
         "monte_carlo": lambda m, v: 0 * m,
     },
     "marginals": {"spaces": {"one": Z, "two": WIDE}},
+    "posteriors": {
+        "axis": GRID,
+        "density": DENSITIES,
+        "distributions": {"q": (np.array([[1, 0], [1, -1]]), np.log([[0.5, 0.5], [0.25, 0.5]]))},
+        "images": IMAGES[:2],
+        "log_likelihood": [-90, -80],
+        "elbo": [-90, -80.15],
+        "kl": [0, 0.15],
+    },
     "decoded_grid": {"images": IMAGES, "first": np.array([-1, -0.01, 0.5, 1]), "second": np.array([2, 0, -2])},
     "beta_sweep": {"betas": [0.1, 1, 10], "reconstruction_loss": [130, 140, 180], "kl_loss": [9, 6, 2]},
     "curves_over": {
@@ -111,9 +120,10 @@ SPACES = ("latent_scatter", "gaps", "numbered_points", "density_map", "class_map
 IMPORTS = {
     "style": set(),
     "images": {"vae_keras.plots.style"},
+    "posteriors": {"vae_keras.plots.style"},
     "spaces": {"vae_keras.plots.style"},
     "curves": {"vae_keras.plots.style"},
-    "__init__": {f"vae_keras.plots.{module}" for module in ("style", "images", "spaces", "curves")},
+    "__init__": {f"vae_keras.plots.{module}" for module in ("style", "images", "posteriors", "spaces", "curves")},
 }
 
 
@@ -784,6 +794,7 @@ ERRORS = [
     ("sides", {"spaces": {"a": Z[:, 0]}}, "spaces['a'] has shape (300,). Expected (n, 2)"),
     ("density_map", {"spaces": {"a": BROKEN}}, "spaces['a'] holds NaN or infinity"),
     ("marginals", {"spaces": {}}, "spaces is {}. Expected"),
+    ("posteriors", {"distributions": {}}, "distributions is {}. Expected"),
     ("class_map", {"x": GRID[::-1]}, "Expected two or more evenly rising values, as of np.linspace."),
     ("class_map", {"y": GRID**3}, "y is array("),
     ("class_map", {"x": [1.0]}, "x is array([1.]). Expected two or more"),

@@ -15,6 +15,7 @@ from vae_keras.plots.curves import (
     training,
 )
 from vae_keras.plots.images import decoded_grid, image_grid, image_rows
+from vae_keras.plots.posteriors import posteriors
 from vae_keras.plots.spaces import (
     class_map,
     density_map,
@@ -51,6 +52,7 @@ __all__ = [
     "marginals",
     "numbered_points",
     "over_epochs_and_seconds",
+    "posteriors",
     "seed_differences",
     "sides",
     "styled",
