@@ -535,6 +535,39 @@ def test_a_posterior_that_never_ends_is_refused(images):
         exact_log_likelihood(principal_components(loadings=LOADINGS[:, :1]), images, log_likelihood=improper)
 
 
+@pytest.mark.parametrize("loadings", [OBLIQUE[:, :1], OBLIQUE], ids=["one latent", "two latents"])
+def test_the_closest_normal_of_a_normal_posterior(images, loadings):
+    vae = principal_components(MEAN_SHIFT, LOG_VAR_SHIFT, loadings=loadings)
+    found = posterior(vae, images)
+    z_mean, z_log_var = found.closest_normal()
+    # It has the mean of the posterior and the diagonal of its precision.
+    precision = (loadings.T @ loadings + VARIANCE * np.eye(loadings.shape[1])) / VARIANCE
+    assert z_mean == pytest.approx(vae.encoder.predict(images, verbose=0)[0] - MEAN_SHIFT, abs=1e-3)
+    assert z_log_var == pytest.approx(np.tile(-np.log(np.diag(precision)), (7, 1)), abs=1e-2)
+    least = 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
+    assert found.kl_divergence(z_mean, z_log_var) == pytest.approx(np.full(7, least), abs=1e-3)
+    elbo_of_it = likelihood.exact_elbo(vae, images, q=(z_mean, z_log_var))
+    assert elbo_of_it == pytest.approx(marginal(images, loadings) - least, abs=1e-3)
+
+
+def test_the_closest_normal_takes_the_heavier_of_two_modes(images):
+    def two_modes(x, reconstruction):
+        # The first pixel is z1 and the second z2. The mode at (2, -1) has a tenth of the mass of the other.
+        z1, z2 = reconstruction[:, 0, 0, 0], reconstruction[:, 0, 1, 0]
+        light = -50 * ((z1 - 2) ** 2 + (z2 + 1) ** 2)
+        heavy = -50 * ((z1 + 1) ** 2 + (z2 + 2) ** 2) + np.log(10)
+        return keras.ops.logaddexp(light, heavy)
+
+    vae = principal_components(loadings=np.eye(PIXELS)[:, :2], centre=np.zeros(PIXELS))
+    found = posterior(vae, images[:2], log_likelihood=two_modes)
+    z_mean, z_log_var = found.closest_normal()
+    assert z_mean == pytest.approx(np.tile([-100 / 101, -200 / 101], (2, 1)), abs=1e-2)
+    assert np.exp(z_log_var) == pytest.approx(np.full((2, 2), 1 / 101), rel=0.03)
+    # A q that is at one of two modes alone lacks the mass of the other.
+    mass = found.density[0, :, found.axis < 0.5].sum() / found.density[0].sum()
+    assert found.kl_divergence(z_mean, z_log_var) == pytest.approx(np.full(2, -np.log(mass)), abs=1e-2)
+
+
 def test_a_distribution_off_the_grid_has_no_divergence(images):
     found = posterior(principal_components(), images[:2])
     beside, narrow = np.array([[0.0, 0.0], [0.0, 6.0]]), np.array([[0.0, 0.0], [-16.0, 0.0]])
