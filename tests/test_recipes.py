@@ -95,6 +95,7 @@ def test_a_record_holds_losses_by_epoch_and_held_out_terms():
         "warm_up": None,
         "validate_each_epoch": False,
         "bound_samples": 0,
+        "exact": False,
     }
 
 
@@ -217,6 +218,22 @@ def test_binarised_runs_see_black_and_white_and_the_same_test_images():
     assert set(np.unique(recipes.load_images(data="tiny", binarisation="fixed").x_train)) == {0, 1}
     with pytest.raises(ValueError, match="binarisation is 'sometimes'"):
         recipes.load_images(data="tiny", binarisation="sometimes")
+
+
+def test_log_p_is_computed_where_asked(eager, monkeypatch):
+    monkeypatch.setattr(recipes, "CLOSEST_IMAGES", 7)
+    asked = {"binarisation": "dynamic", "bound_samples": 2000, "exact": True}
+    found = recipes.train_vae(**SETTINGS, **asked)["held_out"]
+    # The ELBO of the loss is an estimate, and so is the bound.
+    assert found["exact_log_likelihood"] - found["gap"] == pytest.approx(-found["loss"], abs=0.5)
+    assert found["exact_log_likelihood"] == pytest.approx(found["log_likelihood"], abs=0.1)
+    assert found["exact_error"] < 0.01
+    assert 0 < found["gap_median"] <= found["gap_ninth_decile"] <= found["gap_largest"]
+    assert found["gap"] <= found["gap_largest"]
+    assert abs(found["bound_largest_gap"]) < 0.5
+    assert 0 <= found["approximation_gap"] < found["gap_of_first"]
+    with pytest.raises(ValueError, match="exact is True, but bound_samples is 0"):
+        recipes.train_vae(**SETTINGS, binarisation="dynamic", exact=True)
 
 
 def test_the_bound_is_estimated_where_asked(eager):

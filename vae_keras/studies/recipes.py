@@ -48,6 +48,8 @@ RECONSTRUCTION_LOSSES = {
 }
 # A test set of 1,000 images is evaluated ten times: the noise of the sampling would be seen otherwise.
 EVALUATED_IMAGES = 10_000
+# Of so many images the closest normal distribution is sought, on a grid for a hundred at a time.
+CLOSEST_IMAGES = 500
 
 
 def train_vae(*, folders: dict[str, str] | None = None, backup: Path | None = None, **run) -> dict:
@@ -266,7 +268,7 @@ def fit_vae(
         fit(images.x_train, batch_size=batch_size)
 
 
-def measure_vae(vae: VAE, x: np.ndarray, *, seed: int, bound_samples: int = 0) -> dict[str, float]:
+def measure_vae(vae: VAE, x: np.ndarray, *, seed: int, bound_samples: int = 0, exact: bool = False) -> dict[str, float]:
     """Measure a trained VAE on held-out images.
 
     Args:
@@ -274,11 +276,17 @@ def measure_vae(vae: VAE, x: np.ndarray, *, seed: int, bound_samples: int = 0) -
         x: Held-out images.
         seed: That of the draws of the bound.
         bound_samples: Estimate log p(x) by so many samples; 0 for no estimate.
+        exact: Whether to compute log p(x) itself too, for two latents at most; needs a bound.
 
     Returns:
         `loss`, `reconstruction_loss` and `kl_loss` in nats per image, `active_latents`, the share of `dead_units`, and
-        `log_likelihood` where asked.
+        where asked `log_likelihood`, the bound, and what `measure_exactly` gives.
+
+    Raises:
+        ValueError: For exact values without a bound, and for more than two latents.
     """
+    if exact and not bound_samples:
+        raise ValueError("exact is True, but bound_samples is 0. Expected a bound to compare log p(x) with.")
     repeated = np.repeat(x, max(1, EVALUATED_IMAGES // len(x)), axis=0)
     result = vae.evaluate(repeated, batch_size=500, verbose=0, return_dict=True)
     z_mean, _, _ = vae.encoder.predict(x, batch_size=500, verbose=0)
@@ -286,10 +294,48 @@ def measure_vae(vae: VAE, x: np.ndarray, *, seed: int, bound_samples: int = 0) -
     dead = [activity.dead_units(vae.encoder, x), activity.dead_units(vae.decoder, z_mean)]
     result["dead_units"] = float(np.concatenate(dead).mean())
     if bound_samples:
-        result["log_likelihood"] = float(
-            likelihood.importance_weighted_bound(vae, x, samples=bound_samples, seed=seed, progress=False).mean()
-        )
+        bound = likelihood.importance_weighted_bound(vae, x, samples=bound_samples, seed=seed, progress=False)
+        result["log_likelihood"] = float(bound.mean())
+        if exact:
+            result |= measure_exactly(vae, x, bound)
     return result
+
+
+def measure_exactly(vae: VAE, x: np.ndarray, bound: np.ndarray) -> dict[str, float]:
+    """Compute log p(x) of held-out images, and how far below it ELBO and bound lie, on a grid over the latents.
+
+    Args:
+        vae: A trained VAE of one or two latents.
+        x: Held-out images.
+        bound: The importance-weighted bound of each, (n,).
+
+    Returns:
+        In nats, over the images: `exact_log_likelihood`, its mean; `exact_error`, the largest estimate of its error;
+        `gap`, the mean of KL(q || p(z|x)), by which the ELBO lies below it, and `gap_median`, `gap_ninth_decile` and
+        `gap_largest`; `bound_largest_gap`, by how much the bound of one image lies below it at most. And over the first
+        `CLOSEST_IMAGES`: `gap_of_first`, the mean gap, and `approximation_gap`, what the closest normal distribution
+        leaves of it.
+
+    Raises:
+        ValueError: For more than two latents.
+    """
+    log_p, error = likelihood.exact_log_likelihood(vae, x, progress=False)
+    gap = log_p - likelihood.exact_elbo(vae, x)
+    approximation = []
+    for first in range(0, min(len(x), CLOSEST_IMAGES), 100):
+        posterior = likelihood.posterior(vae, x[first : min(first + 100, CLOSEST_IMAGES)], progress=False)
+        approximation.append(posterior.kl_divergence(*posterior.closest_normal()))
+    return {
+        "exact_log_likelihood": float(log_p.mean()),
+        "exact_error": float(error.max()),
+        "gap": float(gap.mean()),
+        "gap_median": float(np.median(gap)),
+        "gap_ninth_decile": float(np.quantile(gap, 0.9)),
+        "gap_largest": float(gap.max()),
+        "bound_largest_gap": float((log_p - bound).max()),
+        "gap_of_first": float(gap[:CLOSEST_IMAGES].mean()),
+        "approximation_gap": float(np.concatenate(approximation).mean()),
+    }
 
 
 def train_deep_autoencoder(*, folders: dict[str, str] | None = None, backup: Path | None = None, **run) -> dict:
