@@ -85,7 +85,7 @@ def posteriors(
     check_whole("columns", columns, 1)
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure, axes = subplots(rows, 2 * columns, width=3.7 * columns, height=2.9 * rows, width_ratios=[1, 2.2] * columns)
+    figure, axes = subplots(rows, 2 * columns, width=3.7 * columns, height=3.2 * rows, width_ratios=[1, 2.2] * columns)
     for blank in axes.flat[2 * count :]:
         blank.axis("off")
     for row, (picture, panel) in enumerate(axes.reshape(-1, 2)[:count]):
