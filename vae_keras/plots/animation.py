@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Ellipse
 from PIL import Image
 
 from vae_keras.plots.style import (
+    COLOURS,
     blank_figure,
     check_array,
     check_images,
@@ -20,8 +22,9 @@ from vae_keras.plots.style import (
     write_name,
 )
 
-# A picture that has few colours makes a small file.
-PALETTE = 48
+# Few colours make a small file: greys, and those of the classes in three strengths.
+GREYS = 16
+STRENGTHS = (1, 0.6, 0.3)
 
 
 @styled
@@ -64,9 +67,9 @@ def training_animation(
             f"decoded has shape {decoded.shape}. Expected ({len(z_mean)}, k * k, height, width, channels): the images "
             "of a square grid after each epoch."
         )
-    frames = []
+    palette, frames = _palette(), []
     for epoch, (mean, log_var, grid) in enumerate(zip(z_mean, z_log_var, decoded), start=1):
-        figure = blank_figure(width=8, height=4.1)
+        figure = blank_figure(width=7.4, height=3.8)
         space, picture = figure.subplots(1, 2)
         for label in np.unique(labels):
             members = mean[labels == label]
@@ -84,8 +87,17 @@ def training_animation(
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         frame = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        frames.append(frame.quantize(PALETTE, dither=Image.Dither.NONE))
+        frames.append(frame.quantize(palette=palette, dither=Image.Dither.NONE))
     durations = [milliseconds] * (len(frames) - 1) + [4 * milliseconds]
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
     return file.getvalue()
+
+
+def _palette() -> Image.Image:
+    greys = np.repeat(np.linspace(0, 1, GREYS)[:, None], 3, axis=1)
+    classes = np.array([to_rgb(colour) for colour in COLOURS])
+    colours = np.concatenate([greys, *(1 - strength * (1 - classes) for strength in STRENGTHS)])
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.round(255 * colours).astype(int).ravel().tolist())
+    return palette
