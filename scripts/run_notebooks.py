@@ -1,9 +1,10 @@
 """Run the notebooks in order, in place on the bundled digits or, with papermill's parameters, on other data or seeds.
 
 In place, the notebooks keep what they print and draw, and each figure that a cell's tag names (`figure=NAME`) is
-written to figures/NAME.png. With --data, copies go into a folder of their own, figures beside them; what suits 60,000
-images, fewer epochs and larger batches, stands in the metadata of each notebook, `full_data`. With --seeds 8, every
-notebook runs under eight other seeds, nothing is kept, and what does not hold is named.
+written to figures/NAME.png, or NAME.gif where it moves. With --data, copies go into a folder of their own, figures
+beside them; what suits 60,000 images, fewer epochs and larger batches, stands in the metadata of each notebook,
+`full_data`. With --seeds 8, every notebook runs under eight other seeds, nothing is kept, and what does not hold is
+named.
 """
 
 import argparse
@@ -124,15 +125,21 @@ def clean(notebook: nbformat.NotebookNode) -> None:
 
 
 def save_figures(notebook: nbformat.NotebookNode, folder: Path) -> list[str]:
-    """Write the picture of every cell tagged `figure=NAME` to NAME.png, and return the names."""
+    """Write the picture of every cell tagged `figure=NAME` to NAME.png or NAME.gif, and return the names."""
     names = []
     for cell in notebook.cells:
         tagged = [tag.removeprefix("figure=") for tag in cell.metadata.get("tags", []) if tag.startswith("figure=")]
         for name in tagged:
-            pictures = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+            pictures = [
+                (kind, output.data[f"image/{kind}"])
+                for output in cell.outputs
+                for kind in ("png", "gif")
+                if f"image/{kind}" in output.get("data", {})
+            ]
             if len(pictures) != 1:
                 raise SystemExit(f"The cell tagged figure={name} shows {len(pictures)} pictures. Expected one.")
-            (folder / f"{name}.png").write_bytes(base64.b64decode(pictures[0]))
+            ((kind, picture),) = pictures
+            (folder / f"{name}.{kind}").write_bytes(base64.b64decode(picture))
             names.append(name)
     return names
 
