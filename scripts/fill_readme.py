@@ -1,7 +1,8 @@
-"""Fill the README with the tables, and draw the figure of the activation study, from the records in results/."""
+"""Fill README.md and results/README.md with the tables, and draw the figure of the activation study, from records."""
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pandas as pd
 from vae_keras import studies
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
 FIGURE = ROOT / "figures" / "activation_study.png"
 RESULTS = ROOT / "results"
+PAGES = (ROOT / "README.md", RESULTS / "README.md")
 NETWORKS = ("dense", "convolutional")
 ACTIVATION_STUDIES = ("activations", "activations_full_data")
 REFERENCE = "LeakyReLU(0.3)"
@@ -33,14 +34,17 @@ DECODERS = {False: "a decoder with weights of its own", True: "a decoder with ti
 
 
 def main() -> None:
-    README.write_text(filled(README.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
     figure().savefig(FIGURE, metadata={"Description": digest()})
 
 
 def filled(text: str) -> str:
-    """Put every table in the place that a pair of comments keeps for it."""
+    """Put the tables in the places that pairs of comments keep for them."""
     for name, table in TABLES.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        if start not in text:
+            continue
         before, rest = text.split(start)
         text = before + start + table() + end + rest.split(end)[1]
     return text
@@ -153,6 +157,77 @@ def choices_of_training() -> str:
     return markdown(["training", "learning rate", "seeds", "held-out loss", "minus the first of its kind"], rows)
 
 
+def measured(study: str) -> pd.DataFrame:
+    """Put the records of a study of spaces into a table, a row for each run: its settings and what was measured."""
+    records = pd.json_normalize(studies.read(study, RESULTS))
+    table = records.filter(regex=r"^(run|held_out)\.").rename(columns=lambda name: name.split(".", 1)[1])
+    table["model"] = table["variational"].map({False: "autoencoder", True: "VAE"})
+    return table.replace({"data": DATA_NAMES})
+
+
+def with_range(values: pd.Series, form: str) -> str:
+    """Write a mean over the seeds, with the lowest and the highest of them."""
+    return f"{values.mean():{form}} ({values.min():{form}} to {values.max():{form}})"
+
+
+def spaces() -> str:
+    """Compare the planes of autoencoders and VAEs."""
+    columns = {
+        **{f"in gaps, last {epochs} epochs": f"gaps {epochs}" for epochs in (1, 5, 20)},
+        "draws in gaps, last epoch": None,
+        "come back as their class": "reconstruction, right",
+        "none: from gaps": "none, gap",
+        "none: emptiest fifth": "none, fifth 1",
+        "none: most crowded fifth": "none, fifth 5",
+    }
+    rows = []
+    for (data, model), runs in measured("spaces").groupby(["data", "model"], sort=False):
+        columns["draws in gaps, last epoch"] = "gaps 1, prior" if model == "VAE" else "gaps 1, normal"
+        shares = [runs[name] if name in runs else pd.Series(dtype=float) for name in columns.values()]
+        rows.append(
+            [
+                data,
+                model,
+                *(with_range(100 * share, ".0f") if share.notna().all() and len(share) else "" for share in shares),
+            ]
+        )
+    return markdown(["data", "model", *(f"{name}, %" for name in columns)], rows)
+
+
+def generation() -> str:
+    """Compare ways to draw from autoencoders and VAEs with 16 latents."""
+    measures = {
+        "none": ".2f",
+        "imbalance": ".2f",
+        "precision": ".2f",
+        "recall": ".2f",
+        "density": ".2f",
+        "coverage": ".2f",
+    }
+    measures["frechet_distance"] = ".0f"
+    rows = []
+    for (data, model), runs in measured("generation").groupby(["data", "model"], sort=False):
+        for way in ("reconstruction", "prior", "box", "normal", "mixture"):
+            rows.append(
+                [data, model, way, *(with_range(runs[f"{way}, {name}"], form) for name, form in measures.items())]
+            )
+    return markdown(["data", "model", "latents from", *(name.replace("_", " ") for name in measures)], rows)
+
+
+def habits() -> str:
+    """Say what each habit of training gains."""
+    names = ["plain Adam, rate 0.001", "and warm-up", "and rate 0.004", "and clipping at 100", "and averaged weights"]
+    table = results(
+        "habits",
+        lambda run: json.dumps([run.get(name) for name in ("warm_up", "learning_rate", "clip_norm", "ema_momentum")]),
+    )
+    losses = dict(list(table.groupby("arm", sort=False)["loss"]))
+    return markdown(
+        ["training", "held-out loss"],
+        [[name, with_range(loss, ".1f")] for name, loss in zip(names, losses.values(), strict=True)],
+    )
+
+
 def markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Draw a table in Markdown."""
     lines = [list(headings), *map(list, rows)]
@@ -165,6 +240,9 @@ TABLES = {
     "activation study": activation_study,
     "published likelihoods": published_likelihoods,
     "choices of training": choices_of_training,
+    "spaces": spaces,
+    "generation": generation,
+    "habits": habits,
 }
 
 if __name__ == "__main__":
