@@ -44,7 +44,7 @@ def noted(folder, what, seed="*"):
     return [tuple(map(int, path.name.split(".")[:2])) for path in folder.glob(f"{seed}.*.{what}")]
 
 
-def wait_until(condition, seconds=120):
+def wait_until(condition, seconds=600):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
