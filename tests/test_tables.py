@@ -438,3 +438,65 @@ def test_what_cannot_be_paired_is_refused(table):
 def test_an_interval_of_what_are_no_values_is_refused(changed, message):
     with pytest.raises(ValueError, match=message):
         tables.bootstrap_interval(**{"values": np.arange(6.0), "level": 0.9, **changed})
+
+
+def test_pooled_difference_has_the_interval_of_student_and_the_sign_test():
+    """Of -3, -2, -1, -1 and 2 the mean is -1, and the deviations -2, -1, 0, 0, 3 have the variance 14 / 4."""
+    differences = {("digits", 0): -3, ("digits", 1): -2, ("digits", 2): -1, ("clothes", 0): -1, ("clothes", 1): 2}
+    records = [
+        record(name, seed, 10.0 + seed + (name == "GELU") * difference, data=data)
+        for (data, seed), difference in differences.items()
+        for name in ("GELU", "ReLU")
+    ]
+    records += [record("GELU", 7, 1.0), record("ELU", 0, 2.0)]
+    pooled = tables.pooled_difference(tables.results(records), "GELU", reference="ReLU")
+    # Of Student's t with 4 degrees of freedom 95 % lie between -2.7764 and 2.7764.
+    half = 2.7764 * np.sqrt(14 / 4 / 5)
+    assert pooled["difference"] == pytest.approx(-1)
+    assert (pooled["low"], pooled["high"]) == pytest.approx((-1 - half, -1 + half), rel=1e-4)
+    assert (pooled["better"], pooled["pairs"]) == (4, 5)
+    # Four or five of five fair coins fall on one of two sides: 2 (5 + 1) / 32.
+    assert pooled["p_value"] == pytest.approx(12 / 32)
+    narrower = tables.pooled_difference(tables.results(records), "GELU", reference="ReLU", confidence=0.5)
+    # And 50 % lie between -0.7407 and 0.7407.
+    assert narrower["high"] == pytest.approx(-1 + 0.7407 * np.sqrt(14 / 4 / 5), rel=1e-3)
+
+
+def test_pooled_difference_of_two_arms_changes_its_sign_with_them(table):
+    there, back = (
+        tables.pooled_difference(table, *arms) for arms in (("GELU", "LeakyReLU(0.3)"), ("LeakyReLU(0.3)", "GELU"))
+    )
+    assert (back["difference"], back["low"], back["high"]) == pytest.approx(
+        (-there["difference"], -there["high"], -there["low"])
+    )
+    assert (there["better"], back["better"]) == (10, 0)
+    assert there["p_value"] == back["p_value"] == pytest.approx(2 / 2**10)
+
+
+def test_pooled_difference_takes_pairs_without_a_difference_out_of_the_sign_test():
+    records = [record(name, seed, 5.0) for name in ("GELU", "ReLU") for seed in range(5)]
+    pooled = tables.pooled_difference(tables.results(records), "GELU", "ReLU")
+    assert (pooled["difference"], pooled["better"], pooled["pairs"], pooled["p_value"]) == (0, 0, 5, 1)
+    records += [record(name, 5, loss) for name, loss in (("GELU", 4.0), ("ReLU", 5.0))]
+    pooled = tables.pooled_difference(tables.results(records), "GELU", "ReLU")
+    assert (pooled["better"], pooled["pairs"], pooled["p_value"]) == (1, 6, 1)
+
+
+def test_what_cannot_be_pooled_is_refused(table):
+    with pytest.raises(ValueError, match=r"arm is 'tanh'\. Expected one of the other arms in the table: ELU, GELU\."):
+        tables.pooled_difference(table, "tanh", "LeakyReLU(0.3)")
+    with pytest.raises(ValueError, match="arm is 'ELU'"):
+        tables.pooled_difference(table, "ELU", "ELU")
+    with pytest.raises(ValueError, match="reference is 'tanh'"):
+        tables.pooled_difference(table, "ELU", "tanh")
+    with pytest.raises(ValueError, match="confidence is 95"):
+        tables.pooled_difference(table, "ELU", "GELU", confidence=95)
+    with pytest.raises(ValueError, match="more than one run of the seed 0"):
+        tables.pooled_difference(tables.pd.concat([table, table[table["arm"] == "GELU"]]), "ELU", "GELU")
+    with pytest.raises(ValueError, match=r"'ELU' and 'GELU' have 4 pairs\. Expected 5 or more"):
+        tables.pooled_difference(table[table["seed"] < 4], "ELU", "GELU")
+    diverged = table.assign(loss=table["loss"].where((table["arm"] != "GELU") | (table["seed"] > 0)))
+    with pytest.raises(ValueError, match=r"1 of the 20 trainings of 'ELU' and 'GELU' diverged"):
+        tables.pooled_difference(diverged, "ELU", "GELU")
+    # The others are none of its business.
+    assert tables.pooled_difference(diverged, "ELU", "LeakyReLU(0.3)")["pairs"] == 10

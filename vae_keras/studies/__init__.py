@@ -9,6 +9,7 @@ from vae_keras.studies.tables import (
     differences_figure,
     likelihoods,
     paired_differences,
+    pooled_difference,
     results,
     summary,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "differences_figure",
     "likelihoods",
     "paired_differences",
+    "pooled_difference",
     "read",
     "results",
     "sgd_arm",

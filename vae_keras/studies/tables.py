@@ -173,6 +173,56 @@ def paired_differences(table: pd.DataFrame, reference: Hashable, confidence: flo
     return pd.DataFrame(rows).set_index(["data", "network", "arm"])
 
 
+def pooled_difference(
+    table: pd.DataFrame, arm: Hashable, reference: Hashable, confidence: float = 0.95
+) -> dict[str, float]:
+    """Compare one arm with the reference over all pairs of a table together, whatever their data set and network.
+
+    This is one question, so nothing is corrected for. All pairs weigh the same and count as independent. The interval
+    is that of Student's t; the sign test asks only on how many pairs the arm is better, and takes pairs without a
+    difference out.
+
+    Args:
+        table: As `results` gives it.
+        arm: The arm that is compared.
+        reference: The arm with which it is compared.
+        confidence: That of the interval.
+
+    Returns:
+        `difference`, the mean over the pairs in nats per image, less than zero where the arm is better; `low` and
+        `high`, the ends of its interval; `better`, on how many of the `pairs` the arm is better; and `p_value`, that of
+        the two-sided sign test.
+
+    Raises:
+        ValueError: For an unknown arm or reference or twice the same, for one that has more than one run of a seed, for
+            a confidence outside (0, 1), for fewer than five pairs, and where a training diverged.
+    """
+    _check_share("confidence", confidence)
+    differences = _differences(table, reference)
+    if arm not in differences:
+        known = ", ".join(sorted(map(str, differences)))
+        raise ValueError(f"arm is {arm!r}. Expected one of the other arms in the table: {known}.")
+    both = table[table["arm"].isin([arm, reference])]
+    if both["loss"].isna().any():
+        raise ValueError(
+            f"{both['loss'].isna().sum()} of the {len(both)} trainings of {arm!r} and {reference!r} diverged. Expected "
+            "none: a mean over the others would flatter them."
+        )
+    values = differences[arm].dropna().to_numpy()
+    if len(values) < LEAST_VALUES:
+        raise ValueError(f"{arm!r} and {reference!r} have {len(values)} pairs. Expected {LEAST_VALUES} or more.")
+    low, high = _student(values, confidence)
+    better, worse = int((values < 0).sum()), int((values > 0).sum())
+    return {
+        "difference": float(values.mean()),
+        "low": low,
+        "high": high,
+        "better": better,
+        "pairs": len(values),
+        "p_value": float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0,
+    }
+
+
 def bootstrap_interval(values: np.ndarray, level: float) -> tuple[float, float]:
     """Bound the mean of five to eleven values at a confidence level: the bootstrap-t interval, without chance.
 
