@@ -394,6 +394,14 @@ def test_a_row_says_how_long_the_training_and_its_fastest_epoch_took():
     assert (row["seconds"], row["seconds_per_epoch"], row["hidden"]) == (11.0, 2.0, "30-20")
 
 
+def test_a_row_of_a_record_without_the_seconds_of_its_epochs_has_none():
+    entry = record("GELU", 3, 5.0)
+    del entry["history"]["seconds"]
+    (row,) = tables.results([entry]).to_dict("records")
+    assert row["seconds"] == 11.0
+    assert np.isnan(row["seconds_per_epoch"])
+
+
 def test_where_no_record_is_left_there_is_no_table():
     records = [record("GELU", 0, 5.0)]
     for table in (tables.results, tables.curves):

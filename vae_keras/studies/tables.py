@@ -38,7 +38,8 @@ def results(records: list[dict], arm: Arm = "activation", validation: bool = Fal
     Returns:
         A table with the settings of the runs; `arm`; the held-out losses in nats per image, active latents and the
         share of dead units, NaN for a run that diverged; `diverged`, how many trainings of the same arm did; `seconds`
-        of the training, and `seconds_per_epoch`, those of the fastest epoch: what else the machine does can only add.
+        of the training, and `seconds_per_epoch`, those of the fastest epoch, because what else the machine does can
+        only add to them; NaN for the first records, which did not keep them.
 
     Raises:
         ValueError: For an arm that a run does not have, and where no record is left.
@@ -55,7 +56,7 @@ def results(records: list[dict], arm: Arm = "activation", validation: bool = Fal
                 **{name: held_out.get(name, np.nan) for name in MEASURES},
                 "diverged": diverged[_without_rate(run)].total(),
                 "seconds": record["seconds"],
-                "seconds_per_epoch": min(record["history"]["seconds"]),
+                "seconds_per_epoch": min(record["history"].get("seconds", [np.nan])),
             }
         )
     return pd.DataFrame(rows)
