@@ -332,7 +332,7 @@ def test_log_likelihood_and_posterior_of_probabilistic_pca(images, loadings):
     vae = principal_components(loadings=loadings)
     log_p, error = exact_log_likelihood(vae, images)
     assert log_p == pytest.approx(marginal(images, loadings), abs=1e-4)
-    assert error.max() < 0.01
+    assert error.max() < 0.03
     found = posterior(vae, images)
     assert found.log_likelihood == pytest.approx(marginal(images, loadings), abs=1e-4)
     inverse = np.linalg.inv(loadings.T @ loadings + VARIANCE * np.eye(loadings.shape[1]))

@@ -227,7 +227,7 @@ def test_log_p_is_computed_where_asked(eager, monkeypatch):
     # The ELBO of the loss is an estimate, and so is the bound.
     assert found["exact_log_likelihood"] - found["gap"] == pytest.approx(-found["loss"], abs=0.5)
     assert found["exact_log_likelihood"] == pytest.approx(found["log_likelihood"], abs=0.1)
-    assert found["exact_error"] < 0.01
+    assert found["exact_error"] < 0.03
     assert 0 < found["gap_median"] <= found["gap_ninth_decile"] <= found["gap_largest"]
     assert found["gap"] <= found["gap_largest"]
     assert abs(found["bound_largest_gap"]) < 0.5

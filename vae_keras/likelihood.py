@@ -111,7 +111,7 @@ class Posterior(NamedTuple):
         log_density: log p(z|x), (n, points) for one latent, and for two (n, points, points), rows along the second, in
             float32. The densities, times the volume of a cell of the grid, sum to 1.
         log_likelihood: log p(x) in nats, (n,).
-        error: By how many nats every second point of each axis would change that, (n,): more than the error of all.
+        error: By how many nats every second point of each axis would change that, (n,): far more than the error of all.
     """
 
     axis: np.ndarray
@@ -212,7 +212,7 @@ class Posterior(NamedTuple):
 def posterior(
     vae: VAE,
     images: np.ndarray,
-    tolerance: float = 0.01,
+    tolerance: float = 0.03,
     log_likelihood: Callable | None = None,
     progress: bool = True,
 ) -> Posterior:
@@ -245,7 +245,7 @@ def posterior(
 def exact_log_likelihood(
     vae: VAE,
     images: np.ndarray,
-    tolerance: float = 0.01,
+    tolerance: float = 0.03,
     log_likelihood: Callable | None = None,
     progress: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -265,7 +265,7 @@ def exact_log_likelihood(
 
     Returns:
         log p(x) in nats and an estimate of its error, each (n,), in float64: by how much every second point of each
-        axis would change it, which is more than the error of all points.
+        axis would change it, which is the error of those points and far more than the error of all.
 
     Raises:
         ValueError: For more than two latents, a posterior that reaches out of the widest grid, an encoder whose outputs

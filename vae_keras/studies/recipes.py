@@ -49,7 +49,7 @@ RECONSTRUCTION_LOSSES = {
 # A test set of 1,000 images is evaluated ten times: the noise of the sampling would be seen otherwise.
 EVALUATED_IMAGES = 10_000
 # Of so many images the closest normal distribution is sought, on a grid for a hundred at a time.
-CLOSEST_IMAGES = 500
+CLOSEST_IMAGES = 200
 
 
 def train_vae(*, folders: dict[str, str] | None = None, backup: Path | None = None, **run) -> dict:
@@ -320,7 +320,7 @@ def measure_exactly(vae: VAE, x: np.ndarray, bound: np.ndarray) -> dict[str, flo
         ValueError: For more than two latents.
     """
     log_p, error = likelihood.exact_log_likelihood(vae, x, progress=False)
-    gap = log_p - likelihood.exact_elbo(vae, x)
+    gap = log_p - likelihood.exact_elbo(vae, x, nodes=10)
     approximation = []
     for first in range(0, min(len(x), CLOSEST_IMAGES), 100):
         posterior = likelihood.posterior(vae, x[first : min(first + 100, CLOSEST_IMAGES)], progress=False)
