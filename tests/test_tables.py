@@ -254,6 +254,25 @@ def test_a_rate_that_was_given_up_is_left_out_and_its_diverged_trainings_are_cou
     assert (row["learning_rate"], row["loss"], row["seeds"], row["diverged"]) == (0.05, 4.0, 5, 3)
 
 
+def test_of_two_rates_the_one_that_the_validation_split_prefers_is_kept():
+    records = [
+        record("GELU", seed, loss, learning_rate=rate) for seed in range(5) for rate, loss in ((0.1, 4.0), (1, 5.0))
+    ]
+    tried = [
+        record("GELU", seed, loss, learning_rate=rate, validation=400)
+        for rate, losses in ((0.1, (3.0, 3.5)), (1, (3.4, 2.9)))
+        for seed, loss in enumerate(losses, start=100)
+    ]
+    # The mean of the trainings decides, and where there are none the smaller rate is kept.
+    assert set(tables.results([*records, *tried])["learning_rate"]) == {1}
+    assert set(tables.results(records)["learning_rate"]) == {0.1}
+    # A training that diverged makes a rate the worst of all, on either kind of images.
+    assert set(tables.results([*records, *tried, record("GELU", 5, None, learning_rate=1)])["learning_rate"]) == {0.1}
+    tried.append(record("GELU", 102, None, learning_rate=1, validation=400))
+    assert set(tables.results([*records, *tried])["learning_rate"]) == {0.1}
+    assert len(tables.results([*records, *tried], validation=True)) == 5
+
+
 def test_fewer_than_five_pairs_have_no_interval():
     records = [record(name, seed, 5.0 + seed**2) for name in ("LeakyReLU(0.3)", "GELU") for seed in range(4)]
     row = tables.paired_differences(tables.results(records), "LeakyReLU(0.3)").loc[("digits", "dense", "GELU")]

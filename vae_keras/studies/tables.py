@@ -31,7 +31,8 @@ def results(records: list[dict], arm: Arm = "activation", validation: bool = Fal
     """Put the runs that were measured on the test set into a table, a row each; or those on a validation split.
 
     Args:
-        records: As `read` gives them. Left out are learning rates that a comparison gave up because trainings diverged.
+        records: As `read` gives them. Of an arm's runs on the test set, those at one learning rate are kept: that at
+            which the fewest diverged, and of several such that with the least loss on a validation split.
         arm: What is compared: the name of a setting, or a function from a run to the name of its arm.
         validation: Whether to take the runs on a validation split instead.
 
@@ -68,7 +69,8 @@ def curves(
     """Gather what was measured after each epoch, for each arm.
 
     Args:
-        records: As `read` gives them. Left out are learning rates that a comparison gave up because trainings diverged.
+        records: As `read` gives them. Of an arm's runs on the test set, those at one learning rate are kept: that at
+            which the fewest diverged, and of several such that with the least loss on a validation split.
         measure: A name in the history of the records.
         arm: What is compared: the name of a setting, or a function from a run to the name of its arm.
         validation: Whether to take the runs on a validation split instead of those on the test set.
@@ -345,18 +347,26 @@ def likelihoods(records: list[dict], published: Mapping[tuple[str, int], tuple[f
 
 
 def _kept(records: list[dict], validation: bool) -> tuple[list[dict], dict[str, Counter]]:
-    # The records on one kind of held-out images, at the rates that were not given up, and the trainings that diverged
-    # by arm and rate.
-    diverged = defaultdict(Counter)
+    # The records on one kind of held-out images, on the test set at one rate for each arm, and the trainings that
+    # diverged by arm and rate.
+    diverged, chose = defaultdict(Counter), defaultdict(list)
     for record in records:
-        if not record["run"].get("validation"):
-            diverged[_without_rate(record["run"])][record["run"]["learning_rate"]] += record["held_out"] is None
+        run, held_out = record["run"], record["held_out"]
+        if run.get("validation"):
+            chose[_without_rate(run), run["learning_rate"]].append((held_out or {}).get("loss", np.inf))
+        else:
+            diverged[_without_rate(run)][run["learning_rate"]] += held_out is None
+
+    def rank(arm: str, rate: float) -> tuple[int, float, float]:
+        # Rates at which trainings diverged are given up; between others the validation split decides, as it did before.
+        return diverged[arm][rate], float(np.mean(chose[arm, rate] or np.inf)), rate
+
     kept = []
     for record in records:
-        run, by_rate = record["run"], diverged[_without_rate(record["run"])]
+        run, arm = record["run"], _without_rate(record["run"])
         if bool(run.get("validation")) != validation:
             continue
-        if validation or run["learning_rate"] == min(by_rate, key=lambda rate: (by_rate[rate], rate)):
+        if validation or run["learning_rate"] == min(diverged[arm], key=lambda rate: rank(arm, rate)):
             kept.append(record)
     if not kept:
         which = "a validation split" if validation else "the test set"
@@ -368,7 +378,7 @@ def _kept(records: list[dict], validation: bool) -> tuple[list[dict], dict[str, 
 
 
 def _without_rate(run: dict) -> str:
-    return key({name: run[name] for name in run if name not in ("learning_rate", "seed")})
+    return key({name: run[name] for name in run if name not in ("learning_rate", "seed", "validation")})
 
 
 def _check_share(name: str, value: Any) -> None:
