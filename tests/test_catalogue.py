@@ -101,6 +101,48 @@ def test_no_two_arms_of_training_by_sgd_have_one_name():
     assert len({catalogue.sgd_arm(run) for run in runs}) == len(settings) == 23
 
 
+def of_arm(runs, name):
+    return [run for run in runs if catalogue.sgd_arm(run) == name]
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [("none", 12), ("value 0.1", 12), ("value 5", 12), ("norm 1", 10), ("momentum 0.8", 10), ("Adam", 10)],
+)
+def test_limits_by_value_and_no_clipping_have_half_steps_of_the_rate(name, rates):
+    tried = {(run["learning_rate"], run["seed"]) for run in of_arm(catalogue.sgd([]), name)}
+    assert len(tried) == 2 * rates
+    assert ((0.005, 100) in tried, (0.02, 101) in tried) == (rates == 12, rates == 12)
+
+
+def test_half_steps_ask_for_nothing_again_and_forget_no_run():
+    records = []
+
+    def note(runs, losses):
+        for run in runs:
+            records.append({"run": run, "held_out": {"loss": losses.get(run["learning_rate"], 99.0)}})
+
+    def finals():
+        runs = of_arm(catalogue.sgd(records), "value 1")
+        assert len({key(run) for run in runs}) == len(runs)
+        return {run["learning_rate"]: run for run in runs if "validation" not in run}
+
+    steps_of_three = [
+        run for run in of_arm(catalogue.sgd([]), "value 1") if run["learning_rate"] in catalogue.SGD_RATES
+    ]
+    note(steps_of_three, {0.003: 42.0, 0.01: 43.0})
+    assert finals().keys() == {0.003}
+    note(
+        [{**steps_of_three[0], "learning_rate": rate, "seed": seed} for rate in (0.005, 0.02) for seed in (100, 101)],
+        {},
+    )
+    assert finals().keys() == {0.003}
+    for record in records:
+        if record["run"]["learning_rate"] == 0.005:
+            record["held_out"]["loss"] = 41.0
+    assert finals().keys() == {0.003, 0.005}
+
+
 def test_a_run_of_another_study_has_no_arm_of_training_by_sgd():
     with pytest.raises(ValueError, match=r"lacks momentum, clip_norm\. Expected one of the study 'sgd'"):
         catalogue.sgd_arm({"optimizer": "SGD", "clip_value": 1.0})
