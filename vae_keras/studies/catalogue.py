@@ -164,7 +164,7 @@ def gelu_paper(records: list[dict]) -> list[dict]:
 
 
 def sgd(records: list[dict]) -> list[dict]:
-    """Compare clipping by value and by norm, and momenta, and Adam, each at its own best rate of ten, by ten seeds."""
+    """Compare clipping by value and by norm, momenta, and Adam, each at its own best of ten or twelve rates."""
     plain = {"optimizer": "SGD", "momentum": 0.9, "clip_value": None, "clip_norm": None}
     by_value = [plain, *({**plain, "clip_value": value} for value in (0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0))]
     others = [
@@ -172,20 +172,15 @@ def sgd(records: list[dict]) -> list[dict]:
         *({**plain, "clip_value": 1.0, "momentum": momentum} for momentum in (0.0, 0.5, 0.8, 0.85, 0.95, 0.99)),
         {**plain, "optimizer": "Adam", "momentum": 0.0},
     ]
-    recipe = {**SQUARED_ERROR, "epochs": 30}
-    # First ten rates for all, then twelve for the limits by value and for none, which the steps of three decide among.
-    ladders = [([*by_value, *others], SGD_RATES), (by_value, sorted((*SGD_RATES, *SGD_HALF_STEPS)))]
+    by_value, others = ([{**SQUARED_ERROR, "epochs": 30, **arm} for arm in arms] for arms in (by_value, others))
+    same = {"choice_seeds": CHOICE_SEEDS, "validation": 400, "seeds": SEEDS}
+    # The two with which all others are compared: no clipping, and what the report chooses.
+    references = [arm for arm in by_value if arm["clip_value"] in (None, 1.0)]
     runs = [
-        run
-        for arms, rates in ladders
-        for run in compare(
-            [{**recipe, **arm} for arm in arms],
-            records,
-            rates=rates,
-            choice_seeds=CHOICE_SEEDS,
-            validation=400,
-            seeds=SEEDS,
-        )
+        *compare([*by_value, *others], records, rates=SGD_RATES, **same),
+        # Without records these are the trainings that choose a rate, and no others.
+        *compare(by_value, [], rates=SGD_HALF_STEPS, **same),
+        *compare(references, records, rates=sorted((*SGD_RATES, *SGD_HALF_STEPS)), **same),
     ]
     return list({key(run): run for run in runs}.values())
 
