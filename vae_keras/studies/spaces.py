@@ -8,9 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from vae_keras import data, judge, latent
+from vae_keras import data, latent
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.data import Images
+from vae_keras.judge import Judge, class_imbalance, compare, train_judge
 from vae_keras.studies.checkpoint import Checkpoint
 from vae_keras.studies.recipes import (
     ACTIVATIONS,
@@ -123,7 +124,7 @@ def encoded(model: Autoencoder, x: np.ndarray) -> np.ndarray:
 
 
 def measure_space(
-    model: Autoencoder, images: Images, inputs: np.ndarray, judge_: judge.Judge, *, seed: int
+    model: Autoencoder, images: Images, inputs: np.ndarray, judge: Judge, *, seed: int
 ) -> dict[str, float]:
     """Measure a trained autoencoder or VAE: held-out images, draws from its space, and, of two latents, its gaps.
 
@@ -131,7 +132,7 @@ def measure_space(
         model: A trained autoencoder or VAE.
         images: What it was trained on, and held-out images.
         inputs: What the decoder was given in the last epochs, (epochs, n, latent_dim).
-        judge_: Says what shows none of the classes.
+        judge: Says what shows none of the classes.
         seed: That of all draws.
 
     Returns:
@@ -139,9 +140,10 @@ def measure_space(
         draw latents, "prior", "box", "normal" and "mixture": the share of `none`, the `imbalance` of the classes, and
         the measures of `judge.compare` against held-out images; for the reconstructions also the share of which the
         class is `right`. For two latents "gaps E" is the share of the region in which the decoder was trained for no
-        place near, counted over the last E epochs; "gaps E, prior" and "gaps E, normal" the share of such draws that
-        fall there; "none, gap", "none, elsewhere" and "none, fifth 1" to "none, fifth 5" the shares of `none` among
-        images decoded from gaps, from the rest of the region, and from fifths of the region, the least crowded first.
+        place near, counted over the last E epochs, and "gaps E, prior", "gaps E, normal" and "gaps E, box" the share of
+        such draws that fall there. "none, gap", "none, elsewhere" and "none, fifth 1" to "none, fifth 5" are the shares
+        of `none` among images decoded from gaps, from the rest of the region, and from fifths of the region, the least
+        crowded first.
     """
     x, y = images.x_test, images.y_test
     result = model.evaluate(x, batch_size=500, verbose=0, return_dict=True)
@@ -149,19 +151,19 @@ def measure_space(
     z = inputs[-1]
     draws = latent.ways_to_draw(z, GENERATED, seed)
     made = {source: model.decoder.predict(drawn, batch_size=500, verbose=0) for source, drawn in draws.items()}
-    real = judge_.features(x[:GENERATED])
+    real = judge.features(x[:GENERATED])
     for source, pictures in {"reconstruction": reconstruction[:GENERATED], **made}.items():
-        measured = judge.compare(real, judge_.features(pictures))
-        measured["none"] = judge_(pictures).mean()
-        measured["imbalance"] = judge.class_imbalance(judge_.classes(pictures), len(images.class_names))
+        measured = compare(real, judge.features(pictures))
+        measured["none"] = judge(pictures).mean()
+        measured["imbalance"] = class_imbalance(judge.classes(pictures), len(images.class_names))
         result |= {f"{source}, {name}": float(value) for name, value in measured.items()}
-    result["reconstruction, right"] = float((judge_.classes(reconstruction) == y).mean())
+    result["reconstruction, right"] = float((judge.classes(reconstruction) == y).mean())
     if inputs.shape[-1] == 2:
-        result |= _gaps(model, inputs, draws, judge_, seed)
+        result |= _gaps(model, inputs, draws, judge, seed)
     return result
 
 
-def _gaps(model, inputs, draws, judge_, seed) -> dict[str, float]:
+def _gaps(model, inputs, draws, judge, seed) -> dict[str, float]:
     result = {}
     for epochs in COUNTED_EPOCHS:
         if epochs <= len(inputs):
@@ -172,7 +174,7 @@ def _gaps(model, inputs, draws, judge_, seed) -> dict[str, float]:
     z = inputs[-1]
     points = latent.draw_points(z, 4000, seed)
     empty = latent.in_gap(points, z)
-    none = judge_(model.decoder.predict(points, batch_size=500, verbose=0))
+    none = judge(model.decoder.predict(points, batch_size=500, verbose=0))
     order = np.argsort(latent.relative_density(points, z))
     fifths = {f"none, fifth {number}": none[part].mean() for number, part in enumerate(np.array_split(order, 5), 1)}
     return {**result, "none, gap": none[empty].mean(), "none, elsewhere": none[~empty].mean(), **fifths}
@@ -186,12 +188,12 @@ SPACE_PARTS = {
 
 
 @functools.lru_cache(maxsize=1)
-def _judge(name: str) -> judge.Judge:
+def _judge(name: str) -> Judge:
     images = data.load(name)
-    return judge.train_judge(images.x_train[:JUDGED_BY], images.y_train[:JUDGED_BY], images.x_test, images.y_test)
+    return train_judge(images.x_train[:JUDGED_BY], images.y_train[:JUDGED_BY], images.x_test, images.y_test)
 
 
-def trained_judge(name: str, folders: dict[str, str] | None = None) -> judge.Judge:
+def trained_judge(name: str, folders: dict[str, str] | None = None) -> Judge:
     """Train the judge of a data set, once in a process.
 
     Args:
