@@ -445,8 +445,9 @@ def test_the_error_is_told_where_the_points_do_not_suffice(images, monkeypatch):
     assert np.all(np.abs(log_p - marginal(images, 5 * LOADINGS)) < error)
 
 
-def test_only_the_images_that_need_it_go_on_to_a_finer_grid(images):
-    grids = []
+def test_only_the_images_that_need_it_go_on_to_a_finer_grid():
+    # Always the same images: which grid another image needs is a matter of the image.
+    images, grids = np.random.default_rng(2).random((7, *SHAPE), dtype="float32"), []
 
     def log_likelihood(x, reconstruction):
         grids.append(tuple(x[0, 0, 0]))
@@ -454,10 +455,9 @@ def test_only_the_images_that_need_it_go_on_to_a_finer_grid(images):
         factor = 100 if np.array_equal(x[0], images[0]) else 1
         return factor * losses.gaussian.log_likelihood(x, reconstruction)
 
-    exact_log_likelihood(principal_components(loadings=2 * LOADINGS), images, log_likelihood=log_likelihood)
-    first, others = grids.count(tuple(images[0, 0, 0])), {grids.count(tuple(x[0, 0])) for x in images[1:]}
-    assert len(others) == 1
-    assert first > 2 * others.pop()
+    exact_log_likelihood(principal_components(loadings=1.5 * LOADINGS), images, log_likelihood=log_likelihood)
+    first, *others = (grids.count(tuple(x[0, 0])) for x in images)
+    assert first > 2 * max(others)
 
 
 def test_the_grid_in_pieces(images, monkeypatch):
