@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -217,14 +216,11 @@ def generation() -> str:
 def habits() -> str:
     """Say what each habit of training gains."""
     names = ["plain Adam, rate 0.001", "and warm-up", "and rate 0.004", "and clipping at 100", "and averaged weights"]
-    table = results(
-        "habits",
-        lambda run: json.dumps([run.get(name) for name in ("warm_up", "learning_rate", "clip_norm", "ema_momentum")]),
-    )
-    losses = dict(list(table.groupby("arm", sort=False)["loss"]))
+    table = pd.json_normalize(studies.read("habits", RESULTS))
+    settings = [f"run.{name}" for name in ("learning_rate", "clip_norm", "ema_momentum", "warm_up")]
+    losses = [loss for _, loss in table.groupby(settings, sort=False, dropna=False)["held_out.loss"]]
     return markdown(
-        ["training", "held-out loss"],
-        [[name, with_range(loss, ".1f")] for name, loss in zip(names, losses.values(), strict=True)],
+        ["training", "held-out loss"], [[n, with_range(x, ".1f")] for n, x in zip(names, losses, strict=True)]
     )
 
 
