@@ -1,5 +1,6 @@
 """likelihood: bounds on log p(x), log p(x) and the posterior, against a model of which both are known."""
 
+import gc
 import tracemalloc
 
 import keras
@@ -157,8 +158,10 @@ def test_memory_does_not_grow_with_the_samples(images, monkeypatch):
     monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", 4000 * images[0].size)
     vae = principal_components()
     peaks = []
-    bound(vae, images, samples=1)  # What only the first call needs is left out.
+    bound(vae, images, samples=8_000)  # What only the first call needs is left out.
     for samples in (8_000, 40_000):
+        # What earlier tests left behind may be collected at any moment, and Keras keeps some of it in cycles.
+        gc.collect()
         tracemalloc.start()
         bound(vae, images, samples=samples)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -426,7 +429,8 @@ def test_the_grid_becomes_finer_until_it_meets_the_tolerance(images):
     assert finer.error.max() < 0.01
     assert np.all(np.abs(finer.log_likelihood - expected) < finer.error + 1e-3)
     assert finer.log_likelihood == pytest.approx(expected, abs=1e-3)
-    assert exact_log_likelihood(vae, images)[0] == pytest.approx(expected, abs=1e-3)
+    assert exact_log_likelihood(vae, images, tolerance=0.01)[0] == pytest.approx(expected, abs=1e-3)
+    assert exact_log_likelihood(vae, images)[0] == pytest.approx(expected, abs=0.03)
 
 
 def test_the_grid_is_no_coarser_than_the_encoder_is_narrow(images):
@@ -451,8 +455,8 @@ def test_only_the_images_that_need_it_go_on_to_a_finer_grid():
 
     def log_likelihood(x, reconstruction):
         grids.append(tuple(x[0, 0, 0]))
-        # A hundred times as sure of the first image.
-        factor = 100 if np.array_equal(x[0], images[0]) else 1
+        # Far more sure of the first image.
+        factor = 3000 if np.array_equal(x[0], images[0]) else 1
         return factor * losses.gaussian.log_likelihood(x, reconstruction)
 
     exact_log_likelihood(principal_components(loadings=1.5 * LOADINGS), images, log_likelihood=log_likelihood)
@@ -529,7 +533,8 @@ def test_a_tolerance_is_positive(images, tolerance):
 
 def test_a_posterior_that_never_ends_is_refused(images):
     def improper(x, reconstruction):
-        return keras.ops.sum(reconstruction, axis=(1, 2, 3)) ** 2
+        # It rises faster along z, by 2.25 z^2, than the prior falls.
+        return keras.ops.sum(reconstruction**2, axis=(1, 2, 3))
 
     with pytest.raises(ValueError, match=r"image 0 reaches beyond \|z\| = 100"):
         exact_log_likelihood(principal_components(loadings=LOADINGS[:, :1]), images, log_likelihood=improper)
