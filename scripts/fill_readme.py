@@ -171,46 +171,34 @@ def with_range(values: pd.Series, form: str) -> str:
 
 def spaces() -> str:
     """Compare the planes of autoencoders and VAEs."""
+    table = measured("spaces")
+    # Each model draws from what it has: a prior, or a normal distribution fitted to its codes.
+    table["draws"] = table["gaps 1, prior"].where(table["variational"], table["gaps 1, normal"])
     columns = {
-        **{f"in gaps, last {epochs} epochs": f"gaps {epochs}" for epochs in (1, 5, 20)},
-        "draws in gaps, last epoch": None,
-        "come back as their class": "reconstruction, right",
-        "none: from gaps": "none, gap",
-        "none: emptiest fifth": "none, fifth 1",
-        "none: most crowded fifth": "none, fifth 5",
+        **{f"gaps {epochs}": f"in gaps, last {epochs} epochs, %" for epochs in (1, 5, 20)},
+        "draws": "draws in gaps, last epoch, %",
+        "reconstruction, right": "come back as their class, %",
+        "none, gap": "none: from gaps, %",
+        "none, fifth 1": "none: emptiest fifth, %",
+        "none, fifth 5": "none: most crowded fifth, %",
     }
-    rows = []
-    for (data, model), runs in measured("spaces").groupby(["data", "model"], sort=False):
-        columns["draws in gaps, last epoch"] = "gaps 1, prior" if model == "VAE" else "gaps 1, normal"
-        shares = [runs[name] if name in runs else pd.Series(dtype=float) for name in columns.values()]
-        rows.append(
-            [
-                data,
-                model,
-                *(with_range(100 * share, ".0f") if share.notna().all() and len(share) else "" for share in shares),
-            ]
-        )
-    return markdown(["data", "model", *(f"{name}, %" for name in columns)], rows)
+    rows = [
+        [*place, *(with_range(100 * runs[name], ".0f") if runs[name].notna().all() else "" for name in columns)]
+        for place, runs in table.groupby(["data", "model"], sort=False)
+    ]
+    return markdown(["data", "model", *columns.values()], rows)
 
 
 def generation() -> str:
     """Compare ways to draw from autoencoders and VAEs with 16 latents."""
-    measures = {
-        "none": ".2f",
-        "imbalance": ".2f",
-        "precision": ".2f",
-        "recall": ".2f",
-        "density": ".2f",
-        "coverage": ".2f",
-    }
-    measures["frechet_distance"] = ".0f"
-    rows = []
-    for (data, model), runs in measured("generation").groupby(["data", "model"], sort=False):
-        for way in ("reconstruction", "prior", "box", "normal", "mixture"):
-            rows.append(
-                [data, model, way, *(with_range(runs[f"{way}, {name}"], form) for name, form in measures.items())]
-            )
-    return markdown(["data", "model", "latents from", *(name.replace("_", " ") for name in measures)], rows)
+    shares = ("none", "imbalance", "precision", "recall", "density", "coverage")
+    forms = {**dict.fromkeys(shares, ".2f"), "frechet_distance": ".0f"}
+    rows = [
+        [*place, way, *(with_range(runs[f"{way}, {name}"], form) for name, form in forms.items())]
+        for place, runs in measured("generation").groupby(["data", "model"], sort=False)
+        for way in ("reconstruction", "prior", "box", "normal", "mixture")
+    ]
+    return markdown(["data", "model", "latents from", *(name.replace("_", " ") for name in forms)], rows)
 
 
 def habits() -> str:

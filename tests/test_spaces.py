@@ -66,9 +66,29 @@ def test_an_autoencoder_takes_no_settings_of_a_vae():
         spaces.train_space(variational=False, beta=2.0, **SETTINGS)
 
 
+@pytest.mark.parametrize(("name", "value"), [("network", "deep"), ("activation", "GLU")])
+def test_an_autoencoder_of_unknown_parts_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is '{value}'"):
+        recipes.build_autoencoder((8, 8, 1), **{"network": "dense", "activation": "GELU", "seed": SEED, name: value})
+
+
+def test_the_judge_of_a_data_set_is_trained_once_on_its_images(monkeypatch, tiny):
+    monkeypatch.undo()
+    seen = []
+    monkeypatch.setattr(recipes, "_loaded", lambda name: seen.append(name) or tiny)
+    monkeypatch.setattr(spaces, "train_judge", lambda *sets: sets)
+    spaces._judge.cache_clear()
+    for _ in range(2):
+        x_train, y_train, x_test, _ = spaces.trained_judge("tiny", {"tiny": "its/folder"})
+    spaces._judge.cache_clear()
+    assert seen == ["its/folder"]
+    assert (len(x_train), len(y_train)) == (64, 64)
+    np.testing.assert_array_equal(x_test, tiny.x_test)
+
+
 def test_both_models_have_the_same_networks():
     shared = {"network": "dense", "activation": "GELU", "seed": SEED}
-    autoencoder, vae = spaces.build_autoencoder((8, 8, 1), **shared), recipes.build_vae((8, 8, 1), **shared)
+    autoencoder, vae = recipes.build_autoencoder((8, 8, 1), **shared), recipes.build_vae((8, 8, 1), **shared)
     assert type(autoencoder) is Autoencoder
     assert type(vae) is VAE
     for a, b in zip(autoencoder.decoder.get_weights(), vae.decoder.get_weights(), strict=True):
@@ -77,7 +97,7 @@ def test_both_models_have_the_same_networks():
 
 def test_an_image_is_encoded_as_the_decoder_gets_it(tiny):
     shared = {"network": "dense", "activation": "GELU", "seed": SEED}
-    autoencoder, vae = spaces.build_autoencoder((8, 8, 1), **shared), recipes.build_vae((8, 8, 1), **shared)
+    autoencoder, vae = recipes.build_autoencoder((8, 8, 1), **shared), recipes.build_vae((8, 8, 1), **shared)
     x = tiny.x_test
     np.testing.assert_array_equal(
         spaces.encoded(autoencoder, x), autoencoder.encoder.predict(x, batch_size=500, verbose=0)
@@ -91,7 +111,7 @@ def test_an_image_is_encoded_as_the_decoder_gets_it(tiny):
 
 
 def test_the_inputs_of_the_last_epochs_are_kept(tiny):
-    autoencoder = spaces.build_autoencoder((8, 8, 1), network="dense", activation="GELU", seed=SEED)
+    autoencoder = recipes.build_autoencoder((8, 8, 1), network="dense", activation="GELU", seed=SEED)
     autoencoder.compile("adam", run_eagerly=True)
     inputs = spaces.DecoderInputs(tiny.x_train, epochs=2)
     autoencoder.fit(tiny.x_train, epochs=3, verbose=0, callbacks=[inputs])
@@ -101,7 +121,7 @@ def test_the_inputs_of_the_last_epochs_are_kept(tiny):
 
 
 def test_shares_are_those_of_the_judge(tiny):
-    autoencoder = spaces.build_autoencoder((8, 8, 1), network="dense", activation="GELU", seed=SEED)
+    autoencoder = recipes.build_autoencoder((8, 8, 1), network="dense", activation="GELU", seed=SEED)
     autoencoder.compile("adam")
     half = lambda images: np.arange(len(images)) % 2 == 0  # noqa: E731
     its_judge = spaces.trained_judge("tiny", None)
@@ -138,7 +158,7 @@ def test_the_two_models_differ_by_nothing_but_what_they_are(study, count):
         assert {**autoencoder, "variational": True, "warm_up": vae["warm_up"]} == vae
         spaces.check_settings(
             {name: value for name, value in autoencoder.items() if name != "variational"},
-            (recipes.load_images, spaces.build_autoencoder, recipes.make_optimizer, recipes.fit_vae),
+            (recipes.load_images, recipes.build_autoencoder, recipes.make_optimizer, recipes.fit_vae),
         )
 
 

@@ -69,19 +69,36 @@ def train_vae(*, folders: dict[str, str] | None = None, backup: Path | None = No
         ValueError: For unknown settings and those that are missing or exclude each other.
     """
     check_settings(run, VAE_PARTS)
-    images = load_images(folders, **settings_of(load_images, run))
-    keras.utils.set_random_seed(run["seed"])
-    vae = build_vae(images.shape, **settings_of(build_vae, run))
+    images, vae = load_and_compile(run, build_vae, folders)
     beta = vae.beta
-    steps = run["epochs"] * math.ceil(len(images.x_train) / run["batch_size"])
-    # Twenty batches a call: a fifth less time for these small networks, and the same weights.
-    vae.compile(make_optimizer(steps, **settings_of(make_optimizer, run)), jit_compile=False, steps_per_execution=20)
     with contextlib.closing(Checkpoint(vae, backup)) as checkpoint:
         # A state holds the beta of its epoch, of a warm-up perhaps.
         vae.beta = beta
         fit_vae(vae, images, checkpoint, **settings_of(fit_vae, run))
         result = checkpoint.result(lambda: measure_vae(vae, images.x_test, **settings_of(measure_vae, run)))
     return {"defaults": defaults(run, VAE_PARTS), **result}
+
+
+def load_and_compile(
+    run: dict, build: Callable[..., Autoencoder], folders: dict[str, str] | None = None
+) -> tuple[Images, Autoencoder]:
+    """Load the images of a run, and build and compile its model.
+
+    Args:
+        run: The settings of `load_images`, `build` and `make_optimizer`, `epochs` and `batch_size`.
+        build: `build_vae` or `build_autoencoder`.
+        folders: Where the data set of a name lies, if not where Keras puts it.
+
+    Returns:
+        The images and the model, before its first step.
+    """
+    images = load_images(folders, **settings_of(load_images, run))
+    keras.utils.set_random_seed(run["seed"])
+    model = build(images.shape, **settings_of(build, run))
+    steps = run["epochs"] * math.ceil(len(images.x_train) / run["batch_size"])
+    # Twenty batches a call: a fifth less time for these small networks, and the same weights.
+    model.compile(make_optimizer(steps, **settings_of(make_optimizer, run)), jit_compile=False, steps_per_execution=20)
+    return images, model
 
 
 def load_images(
@@ -160,6 +177,29 @@ def build_vae(
     else:
         decoder = make_decoder(shape, **same, **({"hidden": tuple(hidden[::-1])} if hidden else {}))
     return VAE(encoder, decoder, beta, loss, samples, reconstruction_weight)
+
+
+def build_autoencoder(
+    shape: Sequence[int], *, network: str, activation: str, seed: int, latent_dim: int = 2
+) -> Autoencoder:
+    """Build the autoencoder of a run, of the networks that `build_vae` gives a VAE.
+
+    Args:
+        shape: That of one image, (height, width, channels).
+        network: "dense" or "convolutional".
+        activation: A name in `ACTIVATIONS`.
+        seed: Fixes the initial weights.
+        latent_dim: The number of latents.
+
+    Returns:
+        An autoencoder that is not compiled.
+
+    Raises:
+        ValueError: For unknown names.
+    """
+    make_encoder, make_decoder = _named("network", network, NETWORKS)
+    same = {"latent_dim": latent_dim, "activation": _named("activation", activation, ACTIVATIONS), "seed": seed}
+    return Autoencoder(make_encoder(shape, **same, variational=False), make_decoder(shape, **same))
 
 
 def make_optimizer(

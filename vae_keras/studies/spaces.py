@@ -1,25 +1,23 @@
 """Spaces: train an autoencoder or a VAE from plain settings, and measure its latent space and what it generates."""
 
 import functools
-import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from vae_keras import data, latent
+from vae_keras import latent
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.data import Images
 from vae_keras.judge import Judge, class_imbalance, compare, train_judge
 from vae_keras.studies.checkpoint import Checkpoint
 from vae_keras.studies.recipes import (
-    ACTIVATIONS,
-    NETWORKS,
+    build_autoencoder,
     build_vae,
     check_settings,
     defaults,
     fit_vae,
+    load_and_compile,
     load_images,
     make_optimizer,
     settings_of,
@@ -50,13 +48,8 @@ def train_space(*, folders: dict[str, str] | None = None, backup: Path | None = 
         ValueError: For unknown settings and those that are missing or exclude each other.
     """
     parts = SPACE_PARTS[variational]
-    build = parts[1]
     check_settings(run, parts)
-    images = load_images(folders, **settings_of(load_images, run))
-    keras.utils.set_random_seed(run["seed"])
-    model = build(images.shape, **settings_of(build, run))
-    steps = run["epochs"] * math.ceil(len(images.x_train) / run["batch_size"])
-    model.compile(make_optimizer(steps, **settings_of(make_optimizer, run)), jit_compile=False, steps_per_execution=20)
+    images, model = load_and_compile(run, build_vae if variational else build_autoencoder, folders)
     inputs = DecoderInputs(images.x_train, epochs=max(COUNTED_EPOCHS))
     checkpoint = Checkpoint(model, None)
     fit_vae(model, images, checkpoint, [inputs], **settings_of(fit_vae, run))
@@ -65,31 +58,6 @@ def train_space(*, folders: dict[str, str] | None = None, backup: Path | None = 
     )
     result = checkpoint.result(lambda: measure(**settings_of(measure_space, run)))
     return {"defaults": defaults(run, parts), **result}
-
-
-def build_autoencoder(
-    shape: Sequence[int],
-    *,
-    network: str,
-    activation: str,
-    seed: int,
-    latent_dim: int = 2,
-) -> Autoencoder:
-    """Build the autoencoder of a run, of the same networks as `build_vae`.
-
-    Args:
-        shape: That of one image, (height, width, channels).
-        network: "dense" or "convolutional".
-        activation: A name in `ACTIVATIONS`.
-        seed: Fixes the initial weights.
-        latent_dim: The number of latents.
-
-    Returns:
-        An autoencoder that is not compiled.
-    """
-    make_encoder, make_decoder = NETWORKS[network]
-    same = {"latent_dim": latent_dim, "activation": ACTIVATIONS[activation], "seed": seed}
-    return Autoencoder(make_encoder(shape, **same, variational=False), make_decoder(shape, **same))
 
 
 class DecoderInputs(keras.callbacks.Callback):
@@ -189,7 +157,7 @@ SPACE_PARTS = {
 
 @functools.lru_cache(maxsize=1)
 def _judge(name: str) -> Judge:
-    images = data.load(name)
+    images = load_images(data=name)
     return train_judge(images.x_train[:JUDGED_BY], images.y_train[:JUDGED_BY], images.x_test, images.y_test)
 
 
