@@ -19,9 +19,23 @@ def test_a_claim_that_holds_prints_its_sentence_the_value_and_the_bound(capsys, 
 
 @pytest.mark.parametrize("bounds", [{"above": 3}, {"below": 1}, {"above": 2.125}, {"below": 2.125}])
 def test_a_broken_claim_raises_with_the_number_and_prints_nothing(capsys, bounds):
-    with pytest.raises(AssertionError, match=r"The loss falls: 2\.12, must be"):
+    with pytest.raises(AssertionError, match=r"The loss falls: 2\.125?, must be"):
         claim("The loss falls", 2.125, **bounds)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "printed"),
+    [
+        (163.8125, {"above": 163.75, "below": 163.85}, "163.8"),
+        (-1.5203, {"below": -1.52}, "-1.5203"),
+        (0.99961, {"below": 1}, "0.9996"),
+        (2e-9, {"below": 1e-5}, "2e-09"),
+    ],
+)
+def test_as_many_digits_are_printed_as_the_bound_needs(capsys, value, bounds, printed):
+    claim("The loss falls", value, **bounds)
+    assert capsys.readouterr().out.startswith(f"The loss falls: {printed}, must be ")
 
 
 @pytest.mark.parametrize(("value", "bounds"), [(5, {"above": 1, "below": 3}), (0, {"above": 1, "below": 3})])

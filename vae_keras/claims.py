@@ -1,5 +1,7 @@
 """Claims: sentences of the book that are checked while it runs."""
 
+import numpy as np
+
 
 def claim(
     sentence: str, value: float, *, above: float | None = None, below: float | None = None, strict: bool = True
@@ -31,10 +33,19 @@ def claim(
     bounds = [f"{side} {limit:g}" for side, limit in limits.items() if limit is not None]
     if not bounds:
         raise ValueError(f"The claim {sentence!r} has no bound. Expected above=..., below=... or both.")
-    statement = f"{sentence}: {value:.3g}, must be {' and '.join(bounds)}."
+    statement = f"{sentence}: {_rounded(value, limits)}, must be {' and '.join(bounds)}."
     if (above is None or value > above) and (below is None or value < below):
         print(statement)
     elif strict:
         raise AssertionError(f"This claim does not hold. {statement}")
     else:
         print(f"Does not hold here. {statement}")
+
+
+def _rounded(value, limits) -> str:
+    # Three digits, or so many more that what is printed lies on the same side of each bound as the value.
+    def sides(number):
+        return [np.sign(number - limit) for limit in limits.values() if limit is not None]
+
+    written = [f"{value:.{digits}g}" for digits in range(3, 18)]
+    return next((text for text in written if sides(float(text)) == sides(value)), written[0])
