@@ -11,9 +11,11 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.spatial.distance import pdist
 from seeding import rng
 
 from vae_keras import plots
+from vae_keras.plots import style
 
 generator = rng()
 IMAGES = generator.random((12, 4, 3, 1))
@@ -73,7 +75,7 @@ ARGUMENTS = {
         "elbo": [-90, -80.15],
         "kl": [0, 0.15],
     },
-    "decoded_grid": {"images": IMAGES, "first": np.array([-1, -0.01, 0.5, 1]), "second": np.array([2, 0, -2])},
+    "decoded_grid": {"grids": {"one": IMAGES}, "first": np.array([-1, -0.01, 0.5, 1]), "second": np.array([2, 0, -2])},
     "beta_sweep": {"betas": [0.1, 1, 10], "reconstruction_loss": [130, 140, 180], "kl_loss": [9, 6, 2]},
     "curves_over": {
         "x": [1, 10, 100],
@@ -243,6 +245,24 @@ def test_a_scatter_names_each_class_at_its_median():
     assert len(axis.texts) == len(np.unique(LABELS))
 
 
+def test_names_of_classes_on_one_spot_are_moved_apart_and_others_stay():
+    places = {
+        "far": np.array([9.0, 9.0]),
+        **{name: np.array([1.0, 1.0]) for name in "abcd"},
+        "near": np.array([1.1, 1]),
+    }
+    _, axes = style.subplots(1, 1, width=4, height=4)
+    axes[0, 0].set(xlim=(0, 10), ylim=(0, 10))
+    style.write_names(axes[0, 0], places, plots.COLOURS)
+    assert [tuple(text.xy) for text in axes[0, 0].texts] == [tuple(place) for place in places.values()]
+    written = np.array([text.get_position() for text in axes[0, 0].texts])
+    assert pdist(written).min() > 0.95 * 0.07 * 10
+    np.testing.assert_allclose(written[0], [9, 9], atol=0.01)
+    # Near their places still, and around them.
+    assert np.abs(written[1:] - 1).max() < 2
+    np.testing.assert_allclose(written[1:].mean(axis=0), [1.02, 1], atol=0.02)
+
+
 def moving(epochs=3, n=12, side=2, **changed):
     generator = rng(3)
     arguments = {
@@ -410,9 +430,16 @@ def test_a_grid_of_decoded_images_puts_each_in_its_place():
     assert bottom > top  # The first row is at the top.
 
 
+def test_each_decoder_has_a_grid_of_its_own():
+    axes = plots.decoded_grid({"one": IMAGES, "two": 1 - IMAGES}, np.arange(4), np.arange(3)).axes
+    assert [axis.get_title() for axis in axes] == ["one", "two"]
+    first, second = (axis.images[0].get_array() for axis in axes)
+    np.testing.assert_allclose(first, 1 - second)
+
+
 def test_a_grid_of_coloured_images_stays_coloured():
     images = rng().random((6, 4, 3, 3))
-    (axis,) = plots.decoded_grid(images, np.arange(3), np.arange(2)).axes
+    (axis,) = plots.decoded_grid({"one": images}, np.arange(3), np.arange(2)).axes
     assert axis.images[0].get_array().shape == (8, 9, 3)
     np.testing.assert_array_equal(axis.images[0].get_array()[4:, 3:6], images[4])
 
@@ -685,7 +712,7 @@ def test_images_may_be_one_pixel_high():
     first, second = plots.image_grid(images, columns=2).axes
     np.testing.assert_array_equal(first.images[0].get_array(), images[0, ..., 0])
     np.testing.assert_array_equal(second.images[0].get_array(), images[1, ..., 0])
-    (axis,) = plots.decoded_grid(images, [0, 1], [0]).axes
+    (axis,) = plots.decoded_grid({"one": images}, [0, 1], [0]).axes
     np.testing.assert_array_equal(axis.images[0].get_array(), images.reshape(1, 6))
 
 
@@ -770,7 +797,8 @@ ERRORS = [
     ("image_grid", {"columns": 2.5}, "columns is 2.5. Expected a whole number"),
     ("image_grid", {"titles": ["a", "b"]}, "titles has shape (2,). Expected (12,), a title for each image."),
     ("image_grid", {"marked": MARKED[:5]}, "marked has shape (5,). Expected (12,), True or False for each image."),
-    ("decoded_grid", {"images": IMAGES[:11]}, "images has shape (11, 4, 3, 1). Expected (12, height, width,"),
+    ("decoded_grid", {"grids": {}}, "grids is {}. Expected"),
+    ("decoded_grid", {"grids": {"a": IMAGES[:11]}}, "grids['a'] has shape (11, 4, 3, 1). Expected (12, height, width,"),
     ("decoded_grid", {"first": np.ones((2, 2))}, "first has shape (2, 2). Expected (columns,), the values of z1."),
     ("decoded_grid", {"second": [1, np.inf, 2]}, "second holds NaN or infinity"),
     ("latent_scatter", {"spaces": {}}, "spaces is {}. Expected"),

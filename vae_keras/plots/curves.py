@@ -134,7 +134,7 @@ def beta_sweep(betas: Sequence[float], reconstruction_loss: Sequence[float], kl_
     twin.plot(betas, kl_loss, "s-", color=COLOURS[2], label="kl_loss")
     twin.set_ylabel("kl_loss, nats per image")
     twin.spines["right"].set_visible(True)
-    terms.legend(handles=[terms.lines[0], twin.lines[0]], loc="center right")
+    terms.legend(handles=[terms.lines[0], twin.lines[0]], loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     plane.plot(kl_loss, reconstruction_loss, "-", color=GREY)
     for beta, x, y in zip(betas, kl_loss, reconstruction_loss):
         plane.plot(x, y, "o", color=COLOURS[0])

@@ -87,34 +87,38 @@ def image_grid(
 
 
 @styled
-def decoded_grid(images: np.ndarray, first: np.ndarray, second: np.ndarray) -> Figure:
-    """Draw images decoded on a grid of latents as one picture, with the latents on the axes.
+def decoded_grid(grids: Mapping[str, np.ndarray], first: np.ndarray, second: np.ndarray) -> Figure:
+    """Draw images decoded on a grid of latents as one picture, with the latents on the axes, a panel for each decoder.
 
     Args:
-        images: The images, row by row, shape (rows * columns, height, width, channels) with 1 or 3 channels, in [0, 1].
+        grids: By the title of the panel the images, row by row, shape (rows * columns, height, width, channels) with 1
+            or 3 channels, in [0, 1].
         first: The values of z1 from left to right, shape (columns,).
         second: The values of z2 from top to bottom, shape (rows,).
 
     Returns:
-        The figure, of one panel.
+        The figure.
 
     Raises:
-        ValueError: If `first` or `second` is not a row of finite numbers, or `images` does not hold an image in [0, 1]
-            for each pair of them.
+        ValueError: If `grids` is empty, `first` or `second` is not a row of finite numbers, or a grid does not hold an
+            image in [0, 1] for each pair of them.
     """
+    check_mapping("grids", grids)
     first = check_array("first", first, ("columns",), "the values of z1")
     second = check_array("second", second, ("rows",), "the values of z2")
     rows, columns = len(second), len(first)
-    images = check_images("images", images, rows * columns, f"{rows} rows, as second, of {columns}, as first")
-    _, height, width, channels = images.shape
-    picture = images.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    picture = picture.reshape(rows * height, columns * width, channels)
-    figure, axes = subplots(1, 1, width=6.6, height=6.6 * rows / columns)
-    axis = axes[0, 0]
-    axis.imshow(picture, vmin=0, vmax=1)
-    axis.set_xticks((np.arange(columns) + 0.5) * width - 0.5, _ticks(first), fontsize=7)
-    axis.set_yticks((np.arange(rows) + 0.5) * height - 0.5, _ticks(second), fontsize=7)
-    axis.set(xlabel="z1", ylabel="z2")
+    side = 6.6 if len(grids) == 1 else 4.6
+    figure, axes = subplots(1, len(grids), width=side * len(grids), height=side * rows / columns)
+    for axis, (title, images) in zip(axes[0], grids.items()):
+        images = check_images(
+            f"grids[{title!r}]", images, rows * columns, f"{rows} rows, as second, of {columns}, as first"
+        )
+        _, height, width, channels = images.shape
+        picture = images.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+        axis.imshow(picture.reshape(rows * height, columns * width, channels), vmin=0, vmax=1)
+        axis.set_xticks((np.arange(columns) + 0.5) * width - 0.5, _ticks(first), fontsize=7)
+        axis.set_yticks((np.arange(rows) + 0.5) * height - 0.5, _ticks(second), fontsize=7)
+        axis.set(xlabel="z1", ylabel="z2", title=title)
     return figure
 
 

@@ -25,7 +25,7 @@ from vae_keras.plots.style import (
     latent_axes,
     styled,
     subplots,
-    write_name,
+    write_names,
 )
 
 
@@ -33,7 +33,7 @@ from vae_keras.plots.style import (
 def latent_scatter(
     spaces: Mapping[str, np.ndarray], labels: np.ndarray, class_names: Sequence[str], enlarged: str | None = None
 ) -> Figure:
-    """Draw one or more latent spaces side by side, coloured by class, on the same axes, with the names at the medians.
+    """Draw one or more latent spaces side by side, coloured by class, on the same axes, with each class named.
 
     Args:
         spaces: The latents of the same n images by the title of their panel, shape (n, 2).
@@ -63,11 +63,12 @@ def latent_scatter(
     figure, axes = subplots(1, len(panels), width=4.2 * len(panels) + 1, height=4.2)
     for axis, (title, z, shown) in zip(axes[0], panels):
         for label, name in enumerate(class_names):
-            axis.scatter(*z[labels == label].T, s=9, color=class_colour(label), alpha=0.7, lw=0, label=name)
-        for label in np.unique(labels):
-            write_name(axis, np.median(z[labels == label], axis=0), str(class_names[label]), class_colour(label))
+            axis.scatter(*z[labels == label].T, s=9, color=class_colour(label), lw=0, label=name)
         axis.set_title(title)
         latent_axes(axis, shown)
+        present = np.unique(labels)
+        medians = {str(class_names[label]): np.median(z[labels == label], axis=0) for label in present}
+        write_names(axis, medians, [class_colour(label) for label in present])
     handles, _ = axes[0, -1].get_legend_handles_labels()
     figure.legend(handles, class_names, loc="outside right center", markerscale=4, title="class")
     return figure

@@ -80,10 +80,33 @@ def draw_image(axis: Axes, image: np.ndarray, framed: bool = False) -> None:
     axis.spines[:].set(color=MISSING, linewidth=2)
 
 
-def write_name(axis: Axes, place: np.ndarray, name: str, colour: str) -> None:
-    """Write the name of a class at a place among its points, legible on any of them."""
+def write_names(axis: Axes, names: Mapping[str, np.ndarray], colours: Sequence[str]) -> None:
+    """Write names at places in the plane, of which the axes are set; those too close move apart, on a thin line."""
     outline = [matplotlib.patheffects.withStroke(linewidth=3, foreground="white")]
-    axis.annotate(name, place, ha="center", va="center", size=13, weight="bold", color=colour, path_effects=outline)
+    places = np.array(list(names.values()), float)
+    apart = 0.07 * np.diff(axis.get_xlim())[0]
+    for name, place, moved, colour in zip(names, places, _moved_apart(places, apart), colours):
+        axis.annotate(
+            *(name, place, moved),
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0, "shrinkB": 0},
+            **{"ha": "center", "va": "center", "size": 13, "weight": "bold", "color": colour, "path_effects": outline},
+        )
+
+
+def _moved_apart(places: np.ndarray, least: float) -> np.ndarray:
+    # Pairs that are too close push each other away, until none is or a hundred rounds are over.
+    turns = np.arange(len(places))
+    # Names on one spot need a direction each.
+    moved = places + 1e-3 * least * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    for _ in range(100):
+        between = moved[:, np.newaxis] - moved
+        distance = np.linalg.norm(between, axis=-1)
+        np.fill_diagonal(distance, np.inf)
+        missing = np.maximum(least - distance, 0)
+        if not missing.any():
+            break
+        moved = moved + (between * (missing / 2 / np.maximum(distance, 1e-12))[..., np.newaxis]).sum(axis=1)
+    return moved
 
 
 def latent_axes(axis: Axes, z: np.ndarray) -> None:
