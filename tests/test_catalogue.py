@@ -73,9 +73,22 @@ def test_runs_of_the_studies_are_plain_and_told_apart(name):
 
 def test_log_p_is_computed_for_the_published_networks_of_two_latents():
     networks = [(run["hidden"], run["epochs"]) for run in catalogue.exact([])]
-    assert networks == [([256, 128], 12)]
+    assert networks == [([256, 128], 12), ([256, 128], 300), ([512, 256, 128], 150)]
     assert all(run["exact"] and run["bound_samples"] == 500 for run in catalogue.exact([]))
     assert not any("exact" in run for run in catalogue.published([]))
+
+
+def test_the_recipe_for_five_minutes_is_chosen_on_training_images_alone():
+    choices = catalogue.expected([])
+    assert all(run["validation"] == 10_000 and run["seed"] >= 100 for run in choices)
+    assert len({key({**run, "seed": 0}) for run in choices}) == len(choices) > 3
+    losses = [5.0, 4.0, 3.0, *[6.0] * (len(choices) - 3)]
+    records = [{"run": run, "held_out": {"loss": loss}} for run, loss in zip(choices, losses, strict=True)]
+    assert catalogue.expected(records[:-1]) == choices
+    chosen = {name: value for name, value in choices[2].items() if name != "validation"}
+    assert catalogue.expected(records) == [*choices, *({**chosen, "seed": seed} for seed in range(3))]
+    records[2]["held_out"] = None
+    assert catalogue.expected(records)[-1]["learning_rate"] == choices[1]["learning_rate"] != chosen["learning_rate"]
 
 
 @pytest.mark.parametrize(

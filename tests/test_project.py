@@ -5,6 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -155,3 +156,10 @@ def test_every_picture_and_notebook_that_the_readme_names_is_there():
         assert len(names) > 3
         for name in names:
             assert (page.parent / name).exists(), name
+
+
+def test_the_vae_that_is_typed_has_sixty_lines():
+    cells = nbformat.read(ROOT / "notebooks" / "02_variational_autoencoder.ipynb", as_version=4).cells
+    typed = [cell.source for cell in cells if re.match(r"class (Sampling|VAE)\(|leaky_relu = ", cell.source)]
+    assert len(typed) == 3
+    assert sum(len(source.splitlines()) for source in typed) == 60

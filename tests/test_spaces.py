@@ -29,7 +29,7 @@ def tiny(monkeypatch):
     images = data.Images(x[:64], y[:64], x[64:], y[64:], ("a", "b", "c"))
     its_judge = judge.train_judge(x[:64], y[:64], x[64:], y[64:], epochs=1, seed=SEED)
     monkeypatch.setattr(recipes, "_loaded", lambda name: images)
-    monkeypatch.setattr(spaces, "trained_judge", lambda name, folders: its_judge)
+    monkeypatch.setattr(spaces, "trained_judge", lambda name, folders, left_out=None: its_judge)
     monkeypatch.setattr(spaces, "GENERATED", 20)
     return images
 
@@ -76,12 +76,13 @@ def test_the_judge_of_a_data_set_is_trained_once_on_its_images(monkeypatch, tiny
     monkeypatch.undo()
     seen = []
     monkeypatch.setattr(recipes, "_loaded", lambda name: seen.append(name) or tiny)
-    monkeypatch.setattr(spaces, "train_judge", lambda *sets: sets)
+    monkeypatch.setattr(spaces, "train_judge", lambda *sets, left_out: (*sets, left_out))
     spaces._judge.cache_clear()
-    for _ in range(2):
-        x_train, y_train, x_test, _ = spaces.trained_judge("tiny", {"tiny": "its/folder"})
+    for left_out in (None, "noise", None, "noise"):
+        x_train, y_train, x_test, _, kind = spaces.trained_judge("tiny", {"tiny": "its/folder"}, left_out)
+        assert kind == left_out
     spaces._judge.cache_clear()
-    assert seen == ["its/folder"]
+    assert seen == ["its/folder"] * 2
     assert (len(x_train), len(y_train)) == (64, 64)
     np.testing.assert_array_equal(x_test, tiny.x_test)
 
@@ -136,8 +137,15 @@ def test_shares_are_those_of_the_judge(tiny):
             return np.zeros(len(images), int)
 
     z = rng(3).normal(size=(5, 64, 2)).astype("float32")
-    measured = spaces.measure_space(autoencoder, tiny, z, Coin(), seed=SEED)
+
+    class Strict(Coin):
+        """Takes every image for none."""
+
+        __call__ = staticmethod(lambda images: np.ones(len(images), bool))
+
+    measured = spaces.measure_space(autoencoder, tiny, z, Coin(), Strict(), seed=SEED)
     assert measured["prior, none"] == measured["reconstruction, none"] == 0.5
+    assert measured["prior, partial none"] == measured["partial none, gap"] == measured["partial none, fifth 5"] == 1
     assert measured["none, fifth 1"] == pytest.approx(0.5, abs=0.1)
     assert measured["mixture, imbalance"] == pytest.approx(2 / 3)
     assert measured["reconstruction, right"] == pytest.approx((tiny.y_test == 0).mean())

@@ -109,7 +109,7 @@ def train_judge(
     y_test: np.ndarray,
     rejected: float = 0.05,
     left_out: str | None = None,
-    epochs: int = 10,
+    epochs: int = 15,
     seed: int = 0,
 ) -> Judge:
     """Train a small convolutional classifier that knows one class more than the images: none of them.
@@ -202,7 +202,7 @@ def compare(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> dic
 
     Raises:
         ValueError: For features that are not (n, d) and finite or of two lengths, and for neighbours that are no whole
-            number from 1 to the number of images less one.
+            number from 1 to one below the number of images.
     """
     real, generated = _features("real", real), _features("generated", generated)
     if real.shape[1] != generated.shape[1]:
@@ -212,7 +212,7 @@ def compare(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> dic
     most = min(len(real), len(generated)) - 1
     if not isinstance(neighbours, Integral) or not 1 <= neighbours <= most:
         raise ValueError(
-            f"neighbours is {neighbours!r}. Expected a whole number from 1 to {most}, the images less one."
+            f"neighbours is {neighbours!r}. Expected a whole number from 1 to {most}, one below the number of images."
         )
     # Each image is its own nearest neighbour, at distance 0.
     real_radii, generated_radii = (

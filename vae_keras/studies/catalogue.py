@@ -129,14 +129,15 @@ def published(records: list[dict]) -> list[dict]:
 
 
 def exact(records: list[dict]) -> list[dict]:
-    """Train the network of the published VAE with two latents for twelve epochs, and compute log p(x) itself."""
-    plane = next(run for run in published([]) if run["latent_dim"] == 2)
+    """Train the VAEs with two latents of `published` again, one also for twelve epochs, and compute log p(x) itself."""
+    planes = [run for run in published([]) if run["latent_dim"] == 2]
+    short = {**planes[0], "epochs": 12, "warm_up": 4}
     # Davidson et al. 2018 estimate with 500 samples.
-    return [{**plane, "epochs": 12, "warm_up": 4, "bound_samples": 500, "exact": True}]
+    return [{**run, "bound_samples": 500, "exact": True} for run in (short, *planes)]
 
 
 def expected(records: list[dict]) -> list[dict]:
-    """Train the best VAE with two latents that we found for five minutes on two cores, on all of MNIST."""
+    """Choose a VAE with two latents for five minutes on two cores, on a part of MNIST, and train it on all of it."""
     recipe = {
         "data": "mnist",
         "network": "dense",
@@ -149,7 +150,19 @@ def expected(records: list[dict]) -> list[dict]:
         "ema_momentum": 0.999,
         "warm_up": 20,
     }
-    return [{**recipe, "seed": seed} for seed in range(3)]
+    others = (
+        {"learning_rate": 1e-3},
+        {"learning_rate": 4e-3},
+        {"weight_decay": None},
+        {"hidden": [512, 256]},
+    )
+    candidates = [recipe, *({**recipe, **other} for other in others)]
+    choices = [{**each, "validation": 10_000, "seed": CHOICE_SEEDS[0]} for each in candidates]
+    held_out = {key(record["run"]): (record["held_out"] or {}).get("loss", math.inf) for record in records}
+    if any(key(run) not in held_out for run in choices):
+        return choices
+    _, best = min(zip(choices, candidates), key=lambda pair: held_out[key(pair[0])])
+    return choices + [{**best, "seed": seed} for seed in range(3)]
 
 
 def gelu_paper(records: list[dict]) -> list[dict]:

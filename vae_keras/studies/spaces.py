@@ -53,9 +53,8 @@ def train_space(*, folders: dict[str, str] | None = None, backup: Path | None = 
     inputs = DecoderInputs(images.x_train, epochs=max(COUNTED_EPOCHS))
     checkpoint = Checkpoint(model, None)
     fit_vae(model, images, checkpoint, [inputs], **settings_of(fit_vae, run))
-    measure = functools.partial(
-        measure_space, model, images, np.stack(inputs.by_epoch), trained_judge(run["data"], folders)
-    )
+    judges = [trained_judge(run["data"], folders, left_out=kind) for kind in (None, "two overlaid")]
+    measure = functools.partial(measure_space, model, images, np.stack(inputs.by_epoch), *judges)
     result = checkpoint.result(lambda: measure(**settings_of(measure_space, run)))
     return {"defaults": defaults(run, parts), **result}
 
@@ -92,7 +91,7 @@ def encoded(model: Autoencoder, x: np.ndarray) -> np.ndarray:
 
 
 def measure_space(
-    model: Autoencoder, images: Images, inputs: np.ndarray, judge: Judge, *, seed: int
+    model: Autoencoder, images: Images, inputs: np.ndarray, judge: Judge, partial_judge: Judge, *, seed: int
 ) -> dict[str, float]:
     """Measure a trained autoencoder or VAE: held-out images, draws from its space, and, of two latents, its gaps.
 
@@ -101,6 +100,7 @@ def measure_space(
         images: What it was trained on, and held-out images.
         inputs: What the decoder was given in the last epochs, (epochs, n, latent_dim).
         judge: Says what shows none of the classes.
+        partial_judge: Another, to which no two classes overlaid were shown.
         seed: That of all draws.
 
     Returns:
@@ -111,7 +111,7 @@ def measure_space(
         place near, counted over the last E epochs, and "gaps E, prior", "gaps E, normal" and "gaps E, box" the share of
         such draws that fall there. "none, gap", "none, elsewhere" and "none, fifth 1" to "none, fifth 5" are the shares
         of `none` among images decoded from gaps, from the rest of the region, and from fifths of the region, the least
-        crowded first.
+        crowded first. What `partial_judge` says of the same images is "partial none".
     """
     x, y = images.x_test, images.y_test
     result = model.evaluate(x, batch_size=500, verbose=0, return_dict=True)
@@ -123,15 +123,16 @@ def measure_space(
     for source, pictures in {"reconstruction": reconstruction[:GENERATED], **made}.items():
         measured = compare(real, judge.features(pictures))
         measured["none"] = judge(pictures).mean()
+        measured["partial none"] = partial_judge(pictures).mean()
         measured["imbalance"] = class_imbalance(judge.classes(pictures), len(images.class_names))
         result |= {f"{source}, {name}": float(value) for name, value in measured.items()}
     result["reconstruction, right"] = float((judge.classes(reconstruction) == y).mean())
     if inputs.shape[-1] == 2:
-        result |= _gaps(model, inputs, draws, judge, seed)
+        result |= _gaps(model, inputs, draws, {"none": judge, "partial none": partial_judge}, seed)
     return result
 
 
-def _gaps(model, inputs, draws, judge, seed) -> dict[str, float]:
+def _gaps(model, inputs, draws, judges, seed) -> dict[str, float]:
     result = {}
     for epochs in COUNTED_EPOCHS:
         if epochs <= len(inputs):
@@ -142,10 +143,13 @@ def _gaps(model, inputs, draws, judge, seed) -> dict[str, float]:
     z = inputs[-1]
     points = latent.draw_points(z, 4000, seed)
     empty = latent.in_gap(points, z)
-    none = judge(model.decoder.predict(points, batch_size=500, verbose=0))
-    order = np.argsort(latent.relative_density(points, z))
-    fifths = {f"none, fifth {number}": none[part].mean() for number, part in enumerate(np.array_split(order, 5), 1)}
-    return {**result, "none, gap": none[empty].mean(), "none, elsewhere": none[~empty].mean(), **fifths}
+    decoded = model.decoder.predict(points, batch_size=500, verbose=0)
+    fifths = np.array_split(np.argsort(latent.relative_density(points, z)), 5)
+    for name, judge in judges.items():
+        none = judge(decoded)
+        result |= {f"{name}, gap": none[empty].mean(), f"{name}, elsewhere": none[~empty].mean()}
+        result |= {f"{name}, fifth {number}": none[part].mean() for number, part in enumerate(fifths, 1)}
+    return {name: float(value) for name, value in result.items()}
 
 
 # By whether the model is variational.
@@ -155,20 +159,22 @@ SPACE_PARTS = {
 }
 
 
-@functools.lru_cache(maxsize=1)
-def _judge(name: str) -> Judge:
+@functools.lru_cache(maxsize=2)
+def _judge(name: str, left_out: str | None) -> Judge:
     images = load_images(data=name)
-    return train_judge(images.x_train[:JUDGED_BY], images.y_train[:JUDGED_BY], images.x_test, images.y_test)
+    x, y = images.x_train[:JUDGED_BY], images.y_train[:JUDGED_BY]
+    return train_judge(x, y, images.x_test, images.y_test, left_out=left_out)
 
 
-def trained_judge(name: str, folders: dict[str, str] | None = None) -> Judge:
-    """Train the judge of a data set, once in a process.
+def trained_judge(name: str, folders: dict[str, str] | None = None, left_out: str | None = None) -> Judge:
+    """Train a judge of a data set, once in a process.
 
     Args:
         name: That of the data set.
         folders: Where it lies, if not where Keras puts it.
+        left_out: A kind of `damaged` images that is not shown.
 
     Returns:
         The judge.
     """
-    return _judge((folders or {}).get(name, name))
+    return _judge((folders or {}).get(name, name), left_out)
