@@ -22,6 +22,7 @@ SHOWN = ["GELU", "LeakyReLU(0.01)", "ReLU", "LeakyReLU(0.3)"]
 SGD_ARMS = {
     "value 1": "SGD, momentum 0.9, clipped by value at 1",
     "none": "SGD, momentum 0.9, not clipped",
+    "value 0.1": "SGD, momentum 0.9, clipped by value at 0.1",
     "value 0.25": "SGD, momentum 0.9, clipped by value at 0.25",
     "norm 1": "SGD, momentum 0.9, clipped by norm at 1",
     "momentum 0": "SGD, no momentum, clipped by value at 1",
@@ -179,8 +180,11 @@ def spaces() -> str:
         "draws": "draws in gaps, last epoch, %",
         "reconstruction, right": "come back as their class, %",
         "none, gap": "none: from gaps, %",
+        "none, elsewhere": "none: elsewhere, %",
         "none, fifth 1": "none: emptiest fifth, %",
         "none, fifth 5": "none: most crowded fifth, %",
+        "partial none, gap": "partial judge: from gaps, %",
+        "partial none, fifth 5": "partial judge: most crowded fifth, %",
     }
     rows = [
         [*place, *(with_range(100 * runs[name], ".0f") if runs[name].notna().all() else "" for name in columns)]
@@ -191,7 +195,7 @@ def spaces() -> str:
 
 def generation() -> str:
     """Compare ways to draw from autoencoders and VAEs with 16 latents."""
-    shares = ("none", "imbalance", "precision", "recall", "density", "coverage")
+    shares = ("none", "partial none", "imbalance", "precision", "recall", "density", "coverage")
     forms = {**dict.fromkeys(shares, ".2f"), "frechet_distance": ".0f"}
     rows = [
         [*place, way, *(with_range(runs[f"{way}, {name}"], form) for name, form in forms.items())]

@@ -105,6 +105,21 @@ def test_numbers_in_the_text_of_the_readme_are_those_of_the_records(drawn):
     assert f"take {100 * (1 - tied / own):.0f} % less time for an epoch" in readme
 
 
+def test_where_decoders_fail_is_what_the_records_say(drawn):
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    planes = drawn.measured("spaces")
+    means = 100 * planes[~planes["variational"]].groupby("data").mean(numeric_only=True)
+    for judge, text in (
+        ("none", "in the gaps: {:.0f} % against {:.0f} %, on all of MNIST {:.0f} % against {:.0f} %"),
+        ("partial none", "pass says {:.0f} % against {:.0f} %, and on all of MNIST {:.0f} % against {:.0f} %"),
+    ):
+        shares = means.loc[["bundled digits", "MNIST"], [f"{judge}, fifth 5", f"{judge}, gap"]]
+        assert text.format(*shares.to_numpy().ravel()) in readme
+    crowd, partial = (planes[f"{judge}, fifth 5"] - planes[f"{judge}, gap"] for judge in ("none", "partial none"))
+    of_mnist = planes["data"] == "MNIST"
+    assert (crowd > 0).all() and (partial[~of_mnist] > 0).all() and (partial[of_mnist] < 0).sum() == 9
+
+
 def test_a_table_says_how_many_runs_diverged(drawn, monkeypatch):
     read = studies.read
     dense = {"network": "dense", "activation": "GELU", "data": "mnist_5k"}
