@@ -1,6 +1,7 @@
 """likelihood: bounds on log p(x), log p(x) and the posterior, against a model of which both are known."""
 
 import gc
+import math
 import tracemalloc
 
 import keras
@@ -553,6 +554,17 @@ def test_the_closest_normal_of_a_normal_posterior(images, loadings):
     assert found.kl_divergence(z_mean, z_log_var) == pytest.approx(np.full(7, least), abs=1e-3)
     elbo_of_it = likelihood.exact_elbo(vae, images, q=(z_mean, z_log_var))
     assert elbo_of_it == pytest.approx(marginal(images, loadings) - least, abs=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(41,), (41, 41)])
+def test_the_closest_normal_of_a_posterior_narrower_than_a_step_of_the_grid(shape):
+    axis = np.linspace(-2, 2, 41)
+    log_density = np.full((1, *shape), -300.0, "float32")
+    log_density[(0, *[30] * len(shape))] = -len(shape) * math.log(0.1)
+    found = likelihood.Posterior(axis, log_density, np.zeros(1), np.zeros(1))
+    z_mean, z_log_var = found.closest_normal()
+    np.testing.assert_allclose(z_mean, 1, atol=0.05)
+    assert (z_log_var > 2 * math.log(0.001)).all() and (z_log_var < 2 * math.log(0.1)).all()
 
 
 def test_the_closest_normal_takes_the_heavier_of_two_modes(images):

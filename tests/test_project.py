@@ -120,6 +120,13 @@ def test_where_decoders_fail_is_what_the_records_say(drawn):
     assert (crowd > 0).all() and (partial[~of_mnist] > 0).all() and (partial[of_mnist] < 0).sum() == 9
 
 
+def test_how_far_a_bound_lies_below_log_p_is_what_the_record_says(drawn):
+    page = " ".join((ROOT / "results" / "README.md").read_text().split())
+    found = next(r for r in studies.read("exact", drawn.RESULTS) if r["run"]["epochs"] == 300)["held_out"]
+    text = "the bound with 500 samples is {log_likelihood:.1f}, and log p(x), on a grid, {exact_log_likelihood:.1f} ("
+    assert text.format(**found) in page
+
+
 def test_a_table_says_how_many_runs_diverged(drawn, monkeypatch):
     read = studies.read
     dense = {"network": "dense", "activation": "GELU", "data": "mnist_5k"}

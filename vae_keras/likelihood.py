@@ -197,10 +197,13 @@ class Posterior(NamedTuple):
             shares = np.exp(log_p - log_p.max()) / np.exp(log_p - log_p.max()).sum()
             places = np.indices(shares.shape).reshape(latent_dim, -1)
             mean = places @ shares.ravel()
-            log_sigma = np.log(places**2 @ shares.ravel() - mean**2) / 2
+            # A posterior may lie on a single point of the grid. And beyond the window log p would be level, so that an
+            # ever wider q would seem ever better.
+            log_sigma = np.log(np.maximum(places**2 @ shares.ravel() - mean**2, 0.1)) / 2
+            bounds = [(0, size - 1) for size in log_p.shape] + [(-3, math.log(size)) for size in log_p.shape]
             mode = np.array(np.unravel_index(log_p.argmax(), log_p.shape))
             ends = [
-                optimize.minimize(divergence, np.concatenate([start, log_sigma]), method="L-BFGS-B")
+                optimize.minimize(divergence, np.concatenate([start, log_sigma]), method="L-BFGS-B", bounds=bounds)
                 for start in (mean, mode)
             ]
             best = min(ends, key=lambda end: end.fun).x

@@ -129,11 +129,11 @@ def published(records: list[dict]) -> list[dict]:
 
 
 def exact(records: list[dict]) -> list[dict]:
-    """Train the VAEs with two latents of `published` again, one also for twelve epochs, and compute log p(x) itself."""
-    planes = [run for run in published([]) if run["latent_dim"] == 2]
-    short = {**planes[0], "epochs": 12, "warm_up": 4}
+    """Train the network of the published VAE with two latents, shortly and to the end, and compute log p(x) itself."""
+    plane = next(run for run in published([]) if run["latent_dim"] == 2)
+    short = {**plane, "epochs": 12, "warm_up": 4}
     # Davidson et al. 2018 estimate with 500 samples.
-    return [{**run, "bound_samples": 500, "exact": True} for run in (short, *planes)]
+    return [{**run, "bound_samples": 500, "exact": True} for run in (short, plane)]
 
 
 def expected(records: list[dict]) -> list[dict]:
@@ -151,6 +151,7 @@ def expected(records: list[dict]) -> list[dict]:
         "warm_up": 20,
     }
     others = (
+        {"learning_rate": 5e-4},
         {"learning_rate": 1e-3},
         {"learning_rate": 4e-3},
         {"weight_decay": None},
@@ -259,7 +260,7 @@ STUDIES = {
 
 # log p(x) of the test images, by binarisation and number of latents, as their authors print it, and their network.
 PUBLISHED = {
-    ("dynamic", 2): (-135.7, "Davidson et al. 2018, table 1", "784-256-128-2 ReLU"),
+    ("dynamic", 2): (-135.73, "Davidson et al. 2018, table 1", "784-256-128-2 ReLU"),
     ("fixed", 40): (-89.78, "pythae, its table of reproductions", "784-400-40 ReLU"),
     ("dynamic", 50): (-86.76, "Burda et al. 2016, table 1", "784-200-200-50 tanh"),
 }
