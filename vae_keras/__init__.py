@@ -14,7 +14,7 @@ if keras.backend.backend() != "tensorflow":
         stacklevel=2,
     )
 
-from vae_keras import activity, data, judge, latent, likelihood, losses, networks, plots
+from vae_keras import activity, codes, data, judge, latent, likelihood, losses, networks, plots, shapes
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.claims import claim
 from vae_keras.sampling import Sampling
@@ -27,6 +27,7 @@ __all__ = [
     "WarmUp",
     "activity",
     "claim",
+    "codes",
     "data",
     "judge",
     "latent",
@@ -34,4 +35,5 @@ __all__ = [
     "losses",
     "networks",
     "plots",
+    "shapes",
 ]

@@ -2,6 +2,7 @@
 
 from vae_keras.data.idx import read_idx
 from vae_keras.data.images import Images, check_images, check_source, hold_out, images_of
+from vae_keras.data.lines import draw_lines
 from vae_keras.data.pixels import DynamicBinarisation, add_noise, binarise, to_images
 from vae_keras.data.sets import load
 
@@ -12,6 +13,7 @@ __all__ = [
     "binarise",
     "check_images",
     "check_source",
+    "draw_lines",
     "hold_out",
     "images_of",
     "load",
