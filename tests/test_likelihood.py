@@ -567,6 +567,14 @@ def test_the_closest_normal_of_a_posterior_narrower_than_a_step_of_the_grid(shap
     assert (z_log_var > 2 * math.log(0.001)).all() and (z_log_var < 2 * math.log(0.1)).all()
 
 
+def test_the_closest_normal_is_no_wider_than_a_grid_on_which_the_posterior_is_level():
+    axis = np.linspace(-2, 2, 41)
+    level = likelihood.Posterior(axis, np.full((1, 41), -math.log(4.1), "float32"), np.zeros(1), np.zeros(1))
+    z_mean, z_log_var = level.closest_normal()
+    assert np.abs(z_mean).max() <= 2
+    assert 2 * math.log(0.5) < z_log_var.max() < 2 * math.log(4.2)
+
+
 def test_the_closest_normal_takes_the_heavier_of_two_modes(images):
     def two_modes(x, reconstruction):
         # The first pixel is z1 and the second z2. The mode at (2, -1) has a tenth of the mass of the other.

@@ -253,7 +253,7 @@ def test_names_of_classes_on_one_spot_are_moved_apart_and_others_stay():
     }
     _, axes = style.subplots(1, 1, width=4, height=4)
     axes[0, 0].set(xlim=(0, 10), ylim=(0, 10))
-    style.write_names(axes[0, 0], places, plots.COLOURS)
+    style.name_classes(axes[0, 0], np.array(list(places.values())), np.arange(len(places)), list(places))
     assert [tuple(text.xy) for text in axes[0, 0].texts] == [tuple(place) for place in places.values()]
     written = np.array([text.get_position() for text in axes[0, 0].texts])
     assert pdist(written).min() > 0.95 * 0.07 * 10

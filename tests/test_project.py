@@ -111,7 +111,10 @@ def test_where_decoders_fail_is_what_the_records_say(drawn):
     means = 100 * planes[~planes["variational"]].groupby("data").mean(numeric_only=True)
     for judge, text in (
         ("none", "in the gaps: {:.0f} % against {:.0f} %, on all of MNIST {:.0f} % against {:.0f} %"),
-        ("partial none", "pass says {:.0f} % against {:.0f} %, and on all of MNIST {:.0f} % against {:.0f} %"),
+        (
+            "partial none",
+            "overlaid digits says {:.0f} % against {:.0f} %, and on all of MNIST {:.0f} % against {:.0f} %",
+        ),
     ):
         shares = means.loc[["bundled digits", "MNIST"], [f"{judge}, fifth 5", f"{judge}, gap"]]
         assert text.format(*shares.to_numpy().ravel()) in readme

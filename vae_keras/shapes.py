@@ -24,8 +24,9 @@ def measures(images: np.ndarray) -> pd.DataFrame:
 
     After Morpho-MNIST (Castro et al. 2019). An image is enlarged four times by cubic splines. Ink is what is at
     least half as bright as the brightest pixel, so that neither a faint picture nor a grey haze changes the measures.
-    The ridge is a line in the middle of the ink, a pixel of the enlarged image wide: layers of ink are peeled off by
-    their distance from paper, but for pixels without which the ink would fall apart or lose an end.
+    Edges exactly along the pixels are found to a pixel of the enlarged image, others more finely. The ridge is a line
+    in the middle of the ink, a pixel of the enlarged image wide: layers of ink are peeled off by their distance from
+    paper, but for pixels without which the ink would fall apart or lose an end.
 
     Args:
         images: Grey images, ink white on black, (n, height, width, 1), in [0, 1].

@@ -18,8 +18,8 @@ from vae_keras.plots.style import (
     check_length,
     class_colour,
     latent_axes,
+    name_classes,
     styled,
-    write_names,
 )
 
 # Few colours make a small file: greys, and those of the classes in three strengths.
@@ -71,14 +71,12 @@ def training_animation(
     for epoch, (mean, log_var, grid) in enumerate(zip(z_mean, z_log_var, decoded), start=1):
         figure = blank_figure(width=7.4, height=3.8)
         space, picture = figure.subplots(1, 2)
-        present = np.unique(labels)
-        for label in present:
+        for label in np.unique(labels):
             space.scatter(*mean[labels == label].T, s=5, color=class_colour(label), lw=0)
         for centre, spread, label in zip(mean[:ellipses], np.exp(log_var[:ellipses] / 2), labels):
             space.add_patch(Ellipse(centre, *(4 * spread), fill=False, color=class_colour(label), lw=0.7))
         latent_axes(space, z_mean[-1])
-        medians = {str(class_names[label]): np.median(mean[labels == label], axis=0) for label in present}
-        write_names(space, medians, [class_colour(label) for label in present])
+        name_classes(space, mean, labels, class_names)
         space.set_title(f"epoch {epoch}")
         grid = check_images("decoded", grid)
         _, height, width, channels = grid.shape

@@ -23,9 +23,9 @@ from vae_keras.plots.style import (
     class_colour,
     draw_image,
     latent_axes,
+    name_classes,
     styled,
     subplots,
-    write_names,
 )
 
 
@@ -66,9 +66,7 @@ def latent_scatter(
             axis.scatter(*z[labels == label].T, s=9, color=class_colour(label), lw=0, label=name)
         axis.set_title(title)
         latent_axes(axis, shown)
-        present = np.unique(labels)
-        medians = {str(class_names[label]): np.median(z[labels == label], axis=0) for label in present}
-        write_names(axis, medians, [class_colour(label) for label in present])
+        name_classes(axis, z, labels, class_names)
     handles, _ = axes[0, -1].get_legend_handles_labels()
     figure.legend(handles, class_names, loc="outside right center", markerscale=4, title="class")
     return figure

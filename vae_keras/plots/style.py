@@ -80,17 +80,19 @@ def draw_image(axis: Axes, image: np.ndarray, framed: bool = False) -> None:
     axis.spines[:].set(color=MISSING, linewidth=2)
 
 
-def write_names(axis: Axes, names: Mapping[str, np.ndarray], colours: Sequence[str]) -> None:
-    """Write names at places in the plane, of which the axes are set; those too close move apart, on a thin line."""
+def name_classes(axis: Axes, z: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
+    """Write the name of each class at the median of its points, legible on any of them.
+
+    The limits of the axes are set before. Names that would be too close move apart, each on a thin line.
+    """
+    present = np.unique(labels)
+    medians = np.stack([np.median(z[labels == label], axis=0) for label in present])
     outline = [matplotlib.patheffects.withStroke(linewidth=3, foreground="white")]
-    places = np.array(list(names.values()), float)
-    apart = 0.07 * np.diff(axis.get_xlim())[0]
-    for name, place, moved, colour in zip(names, places, _moved_apart(places, apart), colours):
-        axis.annotate(
-            *(name, place, moved),
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0, "shrinkB": 0},
-            **{"ha": "center", "va": "center", "size": 13, "weight": "bold", "color": colour, "path_effects": outline},
-        )
+    for label, median, place in zip(present, medians, _moved_apart(medians, 0.07 * np.ptp(axis.get_xlim()))):
+        colour = class_colour(label)
+        line = {"arrowstyle": "-", "color": colour, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
+        style = {"ha": "center", "va": "center", "size": 13, "weight": "bold", "path_effects": outline}
+        axis.annotate(str(class_names[label]), median, place, color=colour, arrowprops=line, **style)
 
 
 def _moved_apart(places: np.ndarray, least: float) -> np.ndarray:
