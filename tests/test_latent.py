@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import integrate, stats
+from scipy.spatial.distance import pdist
 from scipy.stats import qmc
 from seeding import SEED, rng
 
@@ -448,28 +449,271 @@ CLASSES = np.repeat([0, 1, 2], 20)
         lambda z: latent.class_densities(z, np.zeros(len(z), int)),
         lambda z: latent.class_areas(z, np.zeros(len(z), int)),
         lambda z: latent.class_overlaps(z, np.zeros(len(z), int)),
-        lambda z: latent.measures(z, np.zeros(len(z), int), z, np.zeros(len(z), int)),
+        lambda z: latent.measures(PLANE, CLASSES, z, np.zeros(len(z), int)),
     ],
 )
-@pytest.mark.parametrize(
-    "z",
-    [np.ones((50, 2)), np.linspace(0, 1, 50)[:, None] * (1, 3), PLANE * (1, 0), PLANE[:2], PLANE[:1]],
-    ids=["equal", "on a line", "on an axis", "two points", "one point"],
-)
-def test_latents_that_fill_no_area_are_refused(measure, z):
-    with pytest.raises(ValueError, match=rf"{len(z)} points of spread .* fill no area.*collapsed"):
+@pytest.mark.parametrize("z", [PLANE[:2], PLANE[:1]], ids=["two points", "one point"])
+def test_fewer_than_three_latents_are_refused(measure, z):
+    with pytest.raises(ValueError, match=rf"z holds {len(z)} points\. Expected three or more"):
         measure(z)
 
 
-def test_classes_that_fill_no_area_are_named():
+def test_classes_of_fewer_than_three_images_are_named():
     for size in (1, 2):
         labels = np.repeat([3, 8], [60 - size, size])
         for measure in (latent.class_densities, latent.class_areas, latent.class_overlaps):
-            with pytest.raises(ValueError, match=f"z of class 8 holds {size} points.*fill no area"):
+            with pytest.raises(ValueError, match=f"z of class 8 holds {size} points. Expected three or more"):
                 measure(PLANE, labels)
-    z = np.concatenate([PLANE, np.ones((20, 2))])
-    with pytest.raises(ValueError, match=r"z of class 3 holds 20 points of spread 0 and 0"):
-        latent.class_areas(z, np.repeat([0, 1, 2, 3], 20))
+
+
+PLACE = np.array([0.3, -0.2])
+
+
+def along(positions, noise=1e-8, seed=9):
+    """Put positions on a level line, constant up to rounding."""
+    return np.stack([positions, 0.3 + noise * rng(seed).normal(size=len(positions))], axis=1)
+
+
+def tilted(positions):
+    """Put positions on a line to the north-west, through no origin."""
+    return np.outer(positions, (-0.6, 0.8)) + 1
+
+
+# Spaces that are one point, up to rounding.
+POINTS = {
+    "the origin": np.zeros((60, 2)),
+    "a place": np.tile(PLACE, (60, 1)),
+    "a place in float32": np.tile(PLACE, (60, 1)).astype("float32"),
+    "a place up to rounding": PLACE + 1e-8 * PLANE,
+}
+LINES = pytest.mark.parametrize("line", [along, tilted, lambda positions: along(positions).astype("float32")])
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_measures_of_one_point(name):
+    z = POINTS[name]
+    region = latent.occupied_region(z)
+    assert 0 < region.volume < 1e-11
+    np.testing.assert_allclose(region.points - z[0], 0, atol=2e-6)
+    np.testing.assert_allclose(latent.draw_points(z, 5) - z[0], 0, atol=2e-6)
+    np.testing.assert_allclose(latent.largest_gaps(z, 2) - z[0], 0, atol=2e-6)
+    # The decoder was trained for this place, and for no other.
+    assert latent.gap_share(z, SEED) == latent.gap_share(z[np.newaxis], SEED) == 0
+    assert latent.in_gap(np.array([z[0], z[0] + 0.01]), z).tolist() == [False, True]
+    assert latent.crowding(z, coverage=0.8, area_share=0.05) == pytest.approx(25 * (name == "the origin"))
+    # No class is told from another.
+    x, y, densities = latent.class_densities(z, CLASSES, size=50)
+    np.testing.assert_allclose(densities.sum(axis=(1, 2)) * (x[1] - x[0]) * (y[1] - y[0]), 1)
+    np.testing.assert_allclose((x[[0, -1]] - z[0, 0], y[[0, -1]] - z[0, 1]), 2 * [[-0.1, 0.1]], atol=1e-6)
+    np.testing.assert_allclose(latent.class_overlaps(z, CLASSES, size=50), 1, atol=1e-4)
+    np.testing.assert_array_equal(latent.class_areas(z, CLASSES, size=50), 3 * [np.nan])
+
+
+@pytest.mark.parametrize(
+    ("name", "positive", "distance", "crowding"),
+    [
+        ("the origin", (0, 0), np.nan, 1 / 0.0095),
+        ("a place", (1, 0), np.inf, 0),
+        ("a place up to rounding", (1, 0), np.inf, 0),
+    ],
+)
+def test_all_measures_of_one_point_at_once(name, positive, distance, crowding):
+    z = POINTS[name]
+    found = latent.measures(z, CLASSES, z, CLASSES, SEED)
+    assert all(isinstance(value, float) for value in found.values())
+    # The class of a test image is a guess.
+    accuracy = found.pop("10-nearest-neighbour accuracy")
+    assert accuracy == pytest.approx(1 / 3, abs=0.2 if "rounding" in name else 1e-9)
+    expected = [0, *positive, distance, np.nan, crowding, np.nan, np.nan, 1, 1]
+    assert list(found.values()) == pytest.approx(expected, nan_ok=True, abs=1e-4)
+
+
+def test_rounding_grows_with_the_distance_from_the_origin():
+    z = (100 + 1e-5 * PLANE).astype("float32")
+    assert len(np.unique(z, axis=0)) > 1
+    found = latent.measures(z, CLASSES, z, CLASSES, SEED)
+    assert found["gaps, share of the occupied region"] == 0
+    assert found["distance of the mean from the origin, in spreads"] == np.inf
+    assert found["mean overlap of two classes"] > 0.99
+
+
+def test_neighbours_of_one_point_are_right_by_chance():
+    z, labels = np.tile(PLACE, (60, 1)), np.repeat([0, 1], [45, 15])
+    assert latent.neighbour_accuracy(z, labels, z, labels) in (0.75, 0.25)
+
+
+@LINES
+def test_the_region_of_a_line_is_its_central_part(line):
+    z = line(np.concatenate([np.linspace(-1, 1, 97), [30, 40, -35]]))
+    start, end = line(np.array([-1, 1.0]))
+    region = latent.occupied_region(z)
+    assert region.volume < 1e-4
+    assert pdist(region.points).max() == pytest.approx(2, abs=0.1)
+    assert pdist(latent.occupied_region(z, coverage=1).points).max() == pytest.approx(75, abs=0.1)
+    # The draws lie on the line, evenly.
+    places = latent.draw_points(z, 20_000, seed=SEED)
+    assert places.dtype == np.float32
+    shares = (places - start) @ (end - start) / 4
+    np.testing.assert_allclose(np.quantile(shares, np.linspace(0, 1, 11)), np.linspace(0, 1, 11), atol=0.04)
+    np.testing.assert_allclose(start + shares[:, None] * (end - start), places, atol=2e-5)
+
+
+@LINES
+@pytest.mark.parametrize("neighbours", [2.0, 4.0])
+def test_a_line_that_is_even_has_the_gaps_of_chance(line, neighbours):
+    shares = [
+        latent.gap_share(line(rng(seed).uniform(-1, 1, 50_000)), SEED, neighbours=neighbours) for seed in range(3)
+    ]
+    assert np.mean(shares) == pytest.approx(np.exp(-neighbours), rel=0.2)
+
+
+@LINES
+def test_a_gap_of_a_line_is_found(line):
+    positions = rng().uniform(-1, 1, 4000)
+    z = line(positions[np.abs(positions - 0.5) > 0.2])
+    assert latent.gap_share(z, SEED, coverage=1) == pytest.approx(0.2, abs=0.03)
+    (centre,) = latent.largest_gaps(z, 1, SEED)
+    np.testing.assert_allclose(centre, line(np.array([0.5]))[0], atol=0.01)
+    in_gap = latent.in_gap(line(np.array([0.5, 0.0])), z)
+    assert in_gap.tolist() == [True, False]
+    assert latent.in_gap(z[:3] + 0.5, z).all()
+
+
+def test_densities_of_a_line_are_those_over_its_length():
+    positions = rng().normal(size=50_000)
+    z = along(positions) - (0, 0.3)
+    # The mean is that of the 95 % between -1.96 and 1.96.
+    mean = 0.95 / (2 * 1.96)
+    assert latent.crowding(z) == pytest.approx(stats.norm.pdf(0) / mean, rel=0.1)
+    assert latent.crowding(z + np.array([0, 1])) == 0
+    points = along(np.array([0.0, 1.0, 2.0])) - (0, 0.3)
+    found = latent.relative_density(points, z, neighbours=400)
+    np.testing.assert_allclose(found, stats.norm.pdf([0, 1, 2]) / mean, rtol=0.2)
+
+
+@pytest.mark.parametrize("noise", [1e-9, 1e-5, 1e-4])
+def test_a_narrow_space_is_measured_as_the_line_that_it_nearly_is(noise):
+    positions = rng().uniform(-1, 1, 3000)
+    line, narrow = along(positions, noise=0) - (0, 0.3), along(positions, noise=noise) - (0, 0.3)
+    assert latent.gap_share(narrow, SEED) == pytest.approx(latent.gap_share(line, SEED), abs=0.015)
+    assert latent.crowding(narrow) == pytest.approx(latent.crowding(line), rel=0.15)
+    measured = [latent.relative_density(line[:200], z, neighbours=50).mean() for z in (line, narrow)]
+    assert measured[0] == pytest.approx(1, abs=0.05)
+    assert measured[1] == pytest.approx(measured[0], rel=0.15)
+
+
+@LINES
+@pytest.mark.parametrize("distance", [0.0, 2.0, 8.0])
+def test_classes_on_a_line_overlap_by_what_they_share_of_it(line, distance):
+    normal = stats.norm.ppf((np.arange(150) + 0.5) / 150)
+    z, labels = line(np.concatenate([normal, normal + distance])), np.repeat([0, 1], 150)
+    overlaps = latent.class_overlaps(z, labels, size=80)
+    np.testing.assert_allclose(np.diag(overlaps), 1)
+    assert overlaps[0, 1] == pytest.approx(2 * stats.norm.cdf(-distance / 2), abs=0.06)
+    np.testing.assert_array_equal(latent.class_areas(z, labels, size=20), 2 * [np.nan])
+
+
+@pytest.mark.parametrize(("line", "elongation"), [(along, np.inf), (tilted, 4 / 3)])
+def test_all_measures_of_a_line_at_once(line, elongation):
+    z, labels = line(rng().normal(size=90)), np.arange(90) % 3
+    found = latent.measures(z, labels, z, labels, SEED)
+    sides, overlaps = latent.symmetry(z), latent.class_overlaps(z, labels)[np.triu_indices(3, 1)]
+    assert list(found.values()) == pytest.approx(
+        [
+            latent.gap_share(z, SEED),
+            *sides["share_positive"],
+            sides["offset"] / sides["spread"].mean(),
+            elongation,
+            latent.crowding(z),
+            np.nan,
+            np.nan,
+            overlaps.mean(),
+            overlaps.max(),
+            latent.neighbour_accuracy(z, labels, z, labels),
+        ],
+        nan_ok=True,
+    )
+    assert min(overlaps) > 0.6
+
+
+def test_symmetry_holds_for_collapsed_spaces():
+    sides = latent.symmetry(POINTS["a place"])
+    np.testing.assert_array_equal(sides["share_positive"], [1, 0])
+    np.testing.assert_allclose(sides["mean"], PLACE)
+    np.testing.assert_allclose(sides["spread"], 0, atol=1e-15)
+    assert sides["offset"] == pytest.approx(np.sqrt(0.13))
+    sides = latent.symmetry(along(np.array([-1.0, 1, 2])))
+    np.testing.assert_allclose(sides["share_positive"], [2 / 3, 1])
+    np.testing.assert_allclose(sides["spread"], [np.std([-1, 1, 2]), 0], atol=1e-7)
+
+
+def test_a_collapsed_class_is_measured_beside_others():
+    # One class is a point within another one, and one is a line outside of both.
+    z = np.concatenate([disc(150), np.tile([0.3, 0.3], (20, 1)), along(rng().uniform(2, 3, 30))])
+    labels = np.repeat([0, 1, 2], [150, 20, 30])
+    x, y, densities = latent.class_densities(z, labels)
+    cell = (x[1] - x[0]) * (y[1] - y[0])
+    np.testing.assert_allclose(densities.sum(axis=(1, 2)) * cell, 1)
+    mean = np.array([densities[1].sum(axis=0) @ x, densities[1].sum(axis=1) @ y]) / densities[1].sum()
+    np.testing.assert_allclose(mean, [0.3, 0.3], atol=0.01)
+    areas = latent.class_areas(z, labels)
+    assert areas[0] > 2
+    # No area is smaller than some cells, or a row of them.
+    assert 0 < areas[1] < 30 * cell
+    assert 0 < areas[2] < 5 * (y[1] - y[0])
+    overlaps = latent.class_overlaps(z, labels)
+    np.testing.assert_allclose(np.diag(overlaps), 1)
+    assert overlaps[0, 1] < 0.01
+    assert max(overlaps[2, :2]) < 1e-3
+    found = latent.measures(z, labels, z, labels, SEED)
+    assert np.isfinite(list(found.values())).all()
+    assert found["area of the smallest class, share of the region"] < 1e-3
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1e-5])
+def test_a_class_that_is_smaller_than_a_cell_of_the_grid_keeps_its_density(spread):
+    # Between the points of the grid a kernel so narrow would be 0 at all of them.
+    z = np.concatenate([square(200), (0.3, -0.2) + spread * normal(5, seed=4)])
+    labels = np.repeat([0, 1], [200, 5])
+    x, y, densities = latent.class_densities(z, labels, size=40)
+    cell = (x[1] - x[0]) * (y[1] - y[0])
+    assert densities[1].sum() * cell == pytest.approx(1)
+    assert 0 < latent.class_areas(z, labels, size=40)[1] < 30 * cell
+    assert 0 < latent.class_overlaps(z, labels, size=40)[0, 1] < 0.1
+
+
+def test_few_stray_points_do_not_hide_that_the_others_are_one_point_or_a_line():
+    for central in (np.zeros((97, 2)), along(np.linspace(-1, 1, 97))):
+        z = np.concatenate([central, [[30, 10], [-5, 20], [8, -9]]])
+        region = latent.occupied_region(z)
+        assert region.volume < 1e-4
+        # The coverage counts once: 95 of 100 points, of which these are 97.
+        assert np.ptp(region.points, axis=0).max() == pytest.approx(np.ptp(central[:95], axis=0).max(), abs=1e-4)
+        assert latent.occupied_region(z, coverage=1).volume > 100
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_draws_around_one_point_are_near_that_point(name):
+    z = POINTS[name]
+    draws = latent.ways_to_draw(z, 2000, seed=SEED)
+    np.testing.assert_allclose(draws["prior"].std(axis=0), 1, rtol=0.1)
+    for source in ("box", "normal", "mixture"):
+        np.testing.assert_allclose(draws[source] - z[0], 0, atol=0.01)
+
+
+def test_draws_keep_the_spread_of_a_line():
+    for z in (tilted(rng().normal(size=500)), normal(500) * (1, 1e-8)):
+        draws = latent.ways_to_draw(z, 20_000, seed=SEED, components=3)
+        for source in ("normal", "mixture"):
+            covariance = np.cov(draws[source].T.astype("float64"))
+            np.testing.assert_allclose(covariance, np.cov(z.T), rtol=0.1, atol=0.06)
+
+
+def test_a_mixture_has_no_more_components_than_there_are_different_latents():
+    z = np.repeat([[0.0, 0], [4, 4]], 20, axis=0)
+    drawn = latent.ways_to_draw(z, 400, seed=SEED)["mixture"]
+    assert np.abs(drawn[:, None] - z[[0, -1]]).max(axis=2).min(axis=1).max() < 0.01
+    assert 0.4 < (drawn[:, 0] > 2).mean() < 0.6
 
 
 @pytest.mark.parametrize("labels", [CLASSES[:-1], np.append(CLASSES, 0), CLASSES[:, None], None, "a"])

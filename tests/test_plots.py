@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.spatial.distance import pdist
 from seeding import rng
 
-from vae_keras import plots
+from vae_keras import latent, plots
 from vae_keras.plots import style
 
 generator = rng()
@@ -678,16 +678,103 @@ def test_a_forest_has_an_interval_for_each_row_of_each_series():
     assert (dense.get_title(), dense.get_xlabel()) == ("dense", "nats less than relu")
 
 
+PLACE = np.tile([0.3, -0.2], (300, 1))
+COLLAPSED = {
+    "the origin": 0 * PLACE,
+    "a place": PLACE,
+    "a place up to rounding": PLACE + 1e-8 * Z,
+    "a level line": Z * (1, 1e-8) + (0, 0.3),
+    "an upright line": Z * (0, 1),
+    "a tilted line": Z[:, :1] * (1, 3),
+}
+
+
+def arguments_of(name, z):
+    """What a figure of a latent space is given where its latents are z."""
+    region, changed = latent.occupied_region(z), {}
+    if "spaces" in ARGUMENTS[name]:
+        changed = {"spaces": {"one": z}}
+    elif name == "gaps":
+        points = latent.draw_points(z, 300)
+        changed = {"z": z, "region": region.points[region.vertices], "points": points}
+        changed["empty"] = latent.in_gap(points, z)
+    elif name == "numbered_points":
+        changed = {"z": z, "points": latent.largest_gaps(z, 12)}
+    elif name == "ellipses":
+        changed = {"z_mean": z, "z_log_var": 0 * z, "z": Z[:2, None] + z[[3, 14], None]}
+    elif name == "class_map":
+        x, y, densities = latent.class_densities(z, LABELS % 2, size=60)
+        changed = {"x": x, "y": y, "densities": densities, "overlaps": latent.class_overlaps(z, LABELS % 2, size=60)}
+        changed["areas"] = latent.class_areas(z, LABELS % 2, size=60) / region.volume
+    return ARGUMENTS[name] | changed
+
+
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", ["latent_scatter", "sides", "density_map", "marginals"])
-def test_a_space_that_has_collapsed_into_a_point_is_drawn(name, tmp_path):
-    collapsed = {"one": np.zeros((300, 2)), "two": np.ones((300, 2))}
-    figure = getattr(plots, name)(**ARGUMENTS[name] | {"spaces": collapsed})
+@pytest.mark.parametrize("space", COLLAPSED)
+@pytest.mark.parametrize("name", [*SPACES, "sides", "marginals"])
+def test_a_space_that_has_collapsed_is_drawn(name, space, tmp_path):
+    z = COLLAPSED[space]
+    figure = getattr(plots, name)(**arguments_of(name, z))
     figure.savefig(tmp_path / "figure.png")
+    assert plt.imread(tmp_path / "figure.png").std() > 0.01
     for axis in figure.axes:
         if axis.get_xlabel() == "z1" and axis.get_ylabel() == "z2":
             left, right, low, high = limits(axis)
-            assert right - left == high - low > 0.1
+            assert right - left == pytest.approx(high - low)
+            # As wide as the points are, or wide enough around a single place.
+            assert 0.2 <= right - left < 30
+            assert np.all((z >= (left, low)) & (z <= (right, high)))
+
+
+@pytest.mark.parametrize("space", COLLAPSED)
+def test_cells_of_a_space_that_has_collapsed_can_be_seen(space):
+    z = COLLAPSED[space]
+    axis = plots.density_map({"one": z}).axes[0]
+    cells = axis.collections[0]
+    left, right, *_ = limits(axis)
+    # Hexagons that are no smaller than a hundredth of the panel, around the points.
+    width, height = np.ptp(cells.get_paths()[0].vertices, axis=0)
+    assert min(width, height) > (right - left) / 150
+    distances = np.linalg.norm(z[:, None] - cells.get_offsets(), axis=2).min(axis=1)
+    assert distances.max() < max(width, height)
+    assert cells.get_array().mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("space", ["the origin", "a place up to rounding"])
+def test_ellipses_around_one_place_are_in_sight(space):
+    space, *_ = plots.ellipses(**arguments_of("ellipses", COLLAPSED[space])).axes
+    left, right, low, high = limits(space)
+    for ellipse in space.patches:
+        (x, y), width, height = ellipse.center, ellipse.width, ellipse.height
+        assert left < x - width / 2 < x + width / 2 < right
+        assert low < y - height / 2 < y + height / 2 < high
+    assert right - left < 6
+
+
+def test_sides_of_a_constant_axis_are_one_bar_in_the_range_of_the_other():
+    first, second = plots.sides({"one": np.abs(Z) * (-1, 1e-9)}).axes
+    assert [bar.get_height() for bar in second.patches if bar.get_height()] == [300]
+    low, high = second.get_xlim()
+    assert low < first.get_xlim()[0] / 2 < 0 < high
+
+
+def test_areas_that_are_unknown_have_no_bar():
+    _, bars, *_ = plots.class_map(**ARGUMENTS["class_map"] | {"areas": [np.nan, 0.4]}).axes
+    assert [bar.get_width() for bar in bars.patches] == pytest.approx([0, 40])
+    assert [text.get_text() for text in bars.get_yticklabels()] == ["0", "1"]
+    with pytest.raises(ValueError, match="areas holds NaN or infinity"):
+        plots.class_map(**ARGUMENTS["class_map"] | {"areas": [np.inf, 0.4]})
+
+
+def test_a_training_that_collapses_shows_its_ellipses():
+    # A VAE with the KL term alone: all means go to 0, all standard deviations to 1.
+    gif = moving(epochs=1, z_mean=np.zeros((1, 12, 2)), z_log_var=np.zeros((1, 12, 2)))
+    with Image.open(io.BytesIO(gif)) as picture:
+        space = np.asarray(picture.convert("RGB"), int)[:, :360]
+    coloured = np.ptp(space, axis=2) > 40
+    # A circle, of the first class, that nearly fills its panel of about 290 pixels.
+    assert np.ptp(np.flatnonzero(coloured.any(axis=0))) > 200
+    assert np.ptp(np.flatnonzero(coloured.any(axis=1))) > 200
 
 
 def test_sides_hold_a_space_that_lies_on_one_side():

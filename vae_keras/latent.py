@@ -3,6 +3,10 @@
 All take latents z of shape (n, 2) as arrays and know nothing of the network that made them. A gap is a place for which
 the decoder was not trained. So where gaps are measured, z are the decoder's inputs: one point for each image of an
 autoencoder, (n, 2), or several draws for each image of a VAE, (draws, n, 2).
+
+A space may have collapsed, onto a line or into one point. It can be measured, so that it stands in one table with
+others: where the occupied region is as narrow as a line, its length takes the place of its area, and areas of classes
+are NaN.
 """
 
 from collections.abc import Iterator
@@ -11,12 +15,13 @@ from typing import Any
 
 import numpy as np
 from scipy.spatial import ConvexHull, Delaunay, cKDTree
+from scipy.spatial.distance import pdist
 from scipy.stats import gaussian_kde
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 
-# A cloud that is flatter than this counts as a line: its covariance cannot be inverted any more.
-FLATTEST = 1e-12
+# What is smaller than this share of the size of the latents is the rounding of an encoder, which computes in float32.
+ROUNDING = 1e-6
 
 
 def occupied_region(z: np.ndarray, coverage: float = 0.95) -> ConvexHull:
@@ -28,16 +33,17 @@ def occupied_region(z: np.ndarray, coverage: float = 0.95) -> ConvexHull:
             that a few stray points do not make the region.
 
     Returns:
-        The hull; its `.volume` is the area.
+        The hull; its `.volume` is the area. Around latents on a line, or at one point, it is as narrow as rounding.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, that fill no area, and for a coverage outside (0, 1].
+        ValueError: For latents that are not (n, 2) and finite or fewer than three, and for a coverage outside (0, 1].
     """
     z = _cloud(_inputs(z)[0])
     _check_number("coverage", coverage, above=0, up_to=1)
     offsets = z - z.mean(axis=0)
-    distances = np.einsum("ni,ij,nj->n", offsets, np.linalg.inv(np.cov(z.T)), offsets)
-    return ConvexHull(_cloud(z[distances <= np.quantile(distances, coverage)], name="the most central part of z"))
+    inverse = np.linalg.pinv(np.cov(z.T), rcond=ROUNDING**2, hermitian=True)
+    distances = np.einsum("ni,ij,nj->n", offsets, inverse, offsets)
+    return ConvexHull(_widened(z[distances <= np.quantile(distances, coverage)], _rounding(z)))
 
 
 def draw_points(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95) -> np.ndarray:
@@ -53,7 +59,7 @@ def draw_points(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.95
         Points, (count, 2), in float32.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, that fill no area, for no points, and for a coverage
+        ValueError: For latents that are not (n, 2) and finite or fewer than three, for no points, and for a coverage
             outside (0, 1].
     """
     _check_count("count", count)
@@ -77,7 +83,8 @@ def in_gap(points: np.ndarray, z: np.ndarray, coverage: float = 0.95, neighbours
     Near means within the radius that would hold `neighbours` images on average, were the images spread evenly over the
     occupied region. So the measure depends neither on the scale of the space nor, in expectation, on the number of
     images. One point for each image, evenly spread, leaves a share of exp(-neighbours) empty, 1.8 % for the default of
-    4. The draws of an image make the places more, and leave the radius alone.
+    4. The draws of an image make the places more, and leave the radius alone. Where the region is as narrow as a line,
+    its length takes the place of the area. Where all latents are one point, every other place is in a gap.
 
     Args:
         points: Places in the latent space, (m, 2).
@@ -89,16 +96,16 @@ def in_gap(points: np.ndarray, z: np.ndarray, coverage: float = 0.95, neighbours
         True where no image is near, (m,).
 
     Raises:
-        ValueError: For points or latents that are not (n, 2) and finite, latents that fill no area, a coverage outside
+        ValueError: For points or latents that are not (n, 2) and finite, fewer than three latents, a coverage outside
             (0, 1], and neighbours that are not above 0.
     """
     _check_number("neighbours", neighbours, above=0)
     points = _plane(points, name="points")
     region = occupied_region(z, coverage)
     z, images = _inputs(z)
-    radius = np.sqrt(neighbours * region.volume / (np.pi * coverage * images))
+    radius, _ = _disc(region, neighbours / (coverage * images))
     distances, _ = cKDTree(z).query(points)
-    return distances > radius
+    return distances > max(radius, 2 * _rounding(z))
 
 
 def gap_share(
@@ -114,10 +121,10 @@ def gap_share(
         neighbours: The number of images that sets how near is near, as for `in_gap`.
 
     Returns:
-        A share from 0 to 1.
+        A share from 0 to 1; 0 where all latents are one point.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, that fill no area, for no points, a coverage outside
+        ValueError: For latents that are not (n, 2) and finite or fewer than three, for no points, a coverage outside
             (0, 1], and neighbours that are not above 0.
     """
     return float(in_gap(draw_points(z, count, seed, coverage), z, coverage, neighbours).mean())
@@ -138,7 +145,7 @@ def largest_gaps(z: np.ndarray, count: int, seed: int = 0, coverage: float = 0.9
         Centres, (count, 2), that of the largest disc first.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, that fill no area, for no centres, and for a coverage
+        ValueError: For latents that are not (n, 2) and finite or fewer than three, for no centres, and for a coverage
             outside (0, 1].
     """
     _check_count("count", count)
@@ -184,14 +191,15 @@ def crowding(z: np.ndarray, coverage: float = 0.95, area_share: float = 0.01) ->
         area_share: The origin is a disc around (0, 0) of this share of the region's area.
 
     Returns:
-        1 for evenly spread latents; 3.1 for N(0, 1) with the defaults.
+        1 for evenly spread latents; 3.1 for N(0, 1) with the defaults; the most is 1 / (area_share * coverage), where
+        all latents are at the origin.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, that fill no area, and for shares outside (0, 1].
+        ValueError: For latents that are not (n, 2) and finite or fewer than three, and for shares outside (0, 1].
     """
     _check_number("area_share", area_share, above=0, up_to=1)
     region = occupied_region(z, coverage)
-    radius = np.sqrt(area_share * region.volume / np.pi)
+    radius, _ = _disc(region, area_share)
     share = (np.linalg.norm(z, axis=1) <= radius).mean()
     return float(share / (area_share * coverage))
 
@@ -211,7 +219,7 @@ def relative_density(points: np.ndarray, z: np.ndarray, neighbours: int = 20, co
         1 where the density is the mean, (m,).
 
     Raises:
-        ValueError: For points or latents that are not (n, 2) and finite, latents that fill no area, a coverage outside
+        ValueError: For points or latents that are not (n, 2) and finite, fewer than three latents, a coverage outside
             (0, 1], and neighbours that are no whole number from 2 to the number of latents.
     """
     _check_count("neighbours", neighbours, least=2)
@@ -219,9 +227,9 @@ def relative_density(points: np.ndarray, z: np.ndarray, neighbours: int = 20, co
     if neighbours > len(cloud):
         raise ValueError(f"neighbours is {neighbours}, but z holds {len(cloud)} points. Ask fewer.")
     radii = cKDTree(cloud).query(points, k=neighbours)[0][:, -1]
-    mean = coverage * len(cloud) / occupied_region(cloud, coverage).volume
     # The latent on the rim is not inside.
-    return (neighbours - 1) / (np.pi * np.maximum(radii, 1e-12) ** 2) / mean
+    radius, dimensions = _disc(occupied_region(cloud, coverage), (neighbours - 1) / (coverage * len(cloud)))
+    return (radius / np.maximum(radii, 1e-12)) ** dimensions
 
 
 def ways_to_draw(z: np.ndarray, count: int, seed: int = 0, components: int = 10) -> dict[str, np.ndarray]:
@@ -231,7 +239,7 @@ def ways_to_draw(z: np.ndarray, count: int, seed: int = 0, components: int = 10)
         z: Latents of training images, (n, latent_dim), any number of latents; of a VAE one draw for each image.
         count: How many to draw in each way.
         seed: The same seed draws the same latents.
-        components: Of the mixture.
+        components: Of the mixture; as many as there are different latents, where these are fewer.
 
     Returns:
         Latents, (count, latent_dim), in float32, by their source. `prior` is N(0, I), `box` the even distribution over
@@ -249,7 +257,8 @@ def ways_to_draw(z: np.ndarray, count: int, seed: int = 0, components: int = 10)
     if len(z) < max(components, 2):
         raise ValueError(f"z holds {len(z)} latents. Expected as many as components, {components}, and two or more.")
     generator = np.random.default_rng(seed)
-    mixture = GaussianMixture(components, random_state=seed).fit(z)
+    different = len(np.unique(z.astype("float32"), axis=0))
+    mixture = GaussianMixture(min(components, different), random_state=seed).fit(z)
     # The mixture gives its draws one component after the other.
     from_mixture = generator.permutation(mixture.sample(count)[0])
     draws = {
@@ -264,6 +273,9 @@ def ways_to_draw(z: np.ndarray, count: int, seed: int = 0, components: int = 10)
 def class_densities(z: np.ndarray, labels: np.ndarray, size: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimate the density of each class on one grid, by Gaussian kernels (Scott's rule).
 
+    A class that is much narrower than a cell of the grid, such as one on a line, is widened by a cell to each side, so
+    that it does not lie between the points of the grid.
+
     Args:
         z: Latents, (n, 2).
         labels: The class of each image, (n,), at least three images of each. The classes are `np.unique(labels)`.
@@ -274,17 +286,20 @@ def class_densities(z: np.ndarray, labels: np.ndarray, size: int = 200) -> tuple
         sums to 1 times the area of a cell of the grid.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class that fills no area,
-            as one of fewer than three images does, and a size below 2.
+        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class of fewer than three
+            images, and a size below 2.
     """
     z = _cloud(z)
     _check_count("size", size, least=2)
-    margin = 0.1 * np.ptp(z, axis=0)
+    extents = np.ptp(z, axis=0)
+    seen = extents > 4 * _rounding(z)
+    # A line that is level or upright, or one point, needs a margin too.
+    margin = 0.1 * np.where(seen, extents, extents.max() if seen.any() else 1.0)
     axes = [np.linspace(low, high, size) for low, high in zip(z.min(axis=0) - margin, z.max(axis=0) + margin)]
     grid = np.stack(np.meshgrid(*axes)).reshape(2, -1)
-    densities = np.stack([gaussian_kde(members.T)(grid) for members in _by_class(z, labels)])
-    cell_area = (axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0])
-    densities /= densities.sum(axis=1, keepdims=True) * cell_area
+    cell = np.array([axis[1] - axis[0] for axis in axes])
+    densities = np.stack([gaussian_kde(_widened(members, cell).T)(grid) for members in _by_class(z, labels)])
+    densities /= densities.sum(axis=1, keepdims=True) * cell.prod()
     return axes[0], axes[1], densities.reshape(-1, size, size)
 
 
@@ -292,7 +307,7 @@ def class_areas(z: np.ndarray, labels: np.ndarray, mass: float = 0.9, size: int 
     """Measure the area that each class takes: the smallest that holds a share of its density.
 
     For a Gaussian class of covariance S it is -2 pi ln(1 - mass) sqrt(det S), to which the kernel adds a share of about
-    n^(-1/3), 22 % for 100 points.
+    n^(-1/3), 22 % for 100 points. No area is told that is smaller than some cells of the grid.
 
     Args:
         z: Latents, (n, 2).
@@ -301,18 +316,21 @@ def class_areas(z: np.ndarray, labels: np.ndarray, mass: float = 0.9, size: int 
         size: The density is estimated on a grid of size x size points.
 
     Returns:
-        Areas in the unit of z squared, (k,), in the order of `np.unique(labels)`.
+        Areas in the unit of z squared, (k,), in the order of `np.unique(labels)`. All are NaN where the latents are so
+        near to a line, or to one point, that the grid shows no area.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class that fills no area, a
-            size below 2, and a mass outside (0, 1).
+        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class of fewer than three
+            images, a size below 2, and a mass outside (0, 1).
     """
     if not isinstance(mass, Real) or not 0 < mass < 1:
         raise ValueError(f"mass is {mass!r}. Expected a share between 0 and 1.")
     x, y, densities = class_densities(z, labels, size)
     cell_area = (x[1] - x[0]) * (y[1] - y[0])
     ordered = np.sort(densities.reshape(len(densities), -1), axis=1)[:, ::-1]
-    return ((np.cumsum(ordered, axis=1) * cell_area < mass).sum(axis=1) + 1) * cell_area
+    areas = ((np.cumsum(ordered, axis=1) * cell_area < mass).sum(axis=1) + 1) * cell_area
+    # A line is one row of cells.
+    return areas if occupied_region(z).volume > size * cell_area else np.full(len(areas), np.nan)
 
 
 def class_overlaps(z: np.ndarray, labels: np.ndarray, size: int = 200) -> np.ndarray:
@@ -329,8 +347,8 @@ def class_overlaps(z: np.ndarray, labels: np.ndarray, size: int = 200) -> np.nda
         Shares from 0, apart, to 1, the same, (k, k), in the order of `np.unique(labels)`.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class that fills no area,
-            and a size below 2.
+        ValueError: For latents that are not (n, 2) and finite, labels of another length, a class of fewer than three
+            images, and a size below 2.
     """
     x, y, densities = class_densities(z, labels, size)
     cell_area = (x[1] - x[0]) * (y[1] - y[0])
@@ -389,22 +407,27 @@ def measures(
 
     Returns:
         Values by what they measure: lengths in units of the space's own mean spread, areas in shares of its occupied
-        region.
+        region. Of a space that has collapsed the areas are NaN. Where one latent is constant, the wider axis is
+        infinitely wider; where both are, that is NaN, and the distance of the mean infinite, or NaN at the origin.
 
     Raises:
-        ValueError: For latents that are not (n, 2) and finite, that fill no area, and labels of another length.
+        ValueError: For latents that are not (n, 2) and finite or fewer than three, labels of another length, and a
+            class of fewer than three test images.
     """
     sides = symmetry(z_train)
-    spread = float(sides["spread"].mean())
+    spreads = sides["spread"]
+    spreads = np.where(spreads > _rounding(_plane(z_train)), spreads, 0.0)
     areas = class_areas(z_test, y_test) / occupied_region(z_test).volume
     overlaps = class_overlaps(z_test, y_test)
     pairs = overlaps[np.triu_indices(len(overlaps), 1)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance, elongation = sides["offset"] / spreads.mean(), spreads.max() / spreads.min()
     return {
         "gaps, share of the occupied region": gap_share(z_train if decoder_inputs is None else decoder_inputs, seed),
         "points above 0, first axis": float(sides["share_positive"][0]),
         "points above 0, second axis": float(sides["share_positive"][1]),
-        "distance of the mean from the origin, in spreads": sides["offset"] / spread,
-        "spread of the wider axis over the narrower": float(sides["spread"].max() / sides["spread"].min()),
+        "distance of the mean from the origin, in spreads": float(distance),
+        "spread of the wider axis over the narrower": float(elongation),
         "density at the origin over the mean density": crowding(z_train),
         "area of the smallest class, share of the region": float(areas.min()),
         "area of the largest class, share of the region": float(areas.max()),
@@ -456,14 +479,28 @@ def _inputs(z: np.ndarray) -> tuple[np.ndarray, int]:
 
 def _cloud(z: np.ndarray, name: str = "z") -> np.ndarray:
     z = _plane(z, name)
-    narrow, wide = np.linalg.eigvalsh(np.cov(z.T)) if len(z) > 2 else (0, 0)
-    if not narrow > FLATTEST * wide:
-        raise ValueError(
-            f"{name} holds {len(z)} points of spread {z[:, 0].std():.3g} and {z[:, 1].std():.3g}, which fill no area. "
-            "Expected three points or more that are not on one line; have the latents collapsed? "
-            "activity.active_latents says which are in use."
-        )
+    if len(z) < 3:
+        raise ValueError(f"{name} holds {len(z)} points. Expected three or more, without which nothing is measured.")
     return z
+
+
+def _rounding(z: np.ndarray) -> float:
+    return ROUNDING * float(np.sqrt((z**2).mean()) or 1.0)
+
+
+def _widened(z: np.ndarray, width: float | np.ndarray) -> np.ndarray:
+    # Latents that are narrower than a quarter of the width, as four places each, so far to each side.
+    offsets = (z - z.mean(axis=0)) / width
+    if np.linalg.eigvalsh(offsets.T @ offsets / len(z))[0] > 0.25**2:
+        return z
+    corners = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
+    return (z[:, np.newaxis] + corners * width).reshape(-1, 2)
+
+
+def _disc(region: ConvexHull, share: float) -> tuple[float, int]:
+    # The radius of the disc that has this share of the area, and 2; of a narrower region that of the length, and 1.
+    length = pdist(region.points[region.vertices]).max()
+    return max((float(np.sqrt(share * region.volume / np.pi)), 2), (float(share * length / 2), 1))
 
 
 def _check_labels(z: np.ndarray, labels: Any, name: str) -> None:

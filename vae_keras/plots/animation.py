@@ -17,6 +17,7 @@ from vae_keras.plots.style import (
     check_indices,
     check_length,
     class_colour,
+    ends,
     latent_axes,
     name_classes,
     styled,
@@ -75,7 +76,7 @@ def training_animation(
             space.scatter(*mean[labels == label].T, s=5, color=class_colour(label), lw=0)
         for centre, spread, label in zip(mean[:ellipses], np.exp(log_var[:ellipses] / 2), labels):
             space.add_patch(Ellipse(centre, *(4 * spread), fill=False, color=class_colour(label), lw=0.7))
-        latent_axes(space, z_mean[-1])
+        latent_axes(space, np.concatenate([z_mean[-1], ends(z_mean[-1, :ellipses], z_log_var[-1, :ellipses])]))
         name_classes(space, mean, labels, class_names)
         space.set_title(f"epoch {epoch}")
         grid = check_images("decoded", grid)

@@ -11,6 +11,7 @@ from vae_keras.plots.style import (
     COLOURS,
     GREY,
     MISSING,
+    ROUNDING,
     blank_figure,
     check_array,
     check_flags,
@@ -22,8 +23,10 @@ from vae_keras.plots.style import (
     check_whole,
     class_colour,
     draw_image,
+    ends,
     latent_axes,
     name_classes,
+    square,
     styled,
     subplots,
 )
@@ -150,7 +153,8 @@ def sides(spaces: Mapping[str, np.ndarray]) -> Figure:
 
     Returns:
         The figure: a row for each space, and in it z1 and z2. Points above 0 are blue, the others orange. The bars hold
-        all but the outermost 0.1 % at each end; the shares count every point.
+        all but the outermost 0.1 % at each end; the shares count every point. An axis on which all points are 0 up to
+        rounding is drawn as wide as the other.
 
     Raises:
         ValueError: If `spaces` is empty, or holds anything but finite points of the plane.
@@ -160,6 +164,9 @@ def sides(spaces: Mapping[str, np.ndarray]) -> Figure:
     for row, (title, z) in zip(axes, spaces.items()):
         for number, (axis, values) in enumerate(zip(row, z.T), 1):
             low, high = np.quantile(values, (0.001, 0.999))
+            largest = np.abs(z).max() or 1.0
+            if max(high, -low) <= ROUNDING * largest:
+                low, high = -largest, largest
             edges = np.linspace(min(low, 0), max(high, 0), 61)
             edges = edges - edges[np.abs(edges).argmin()]
             for side, colour, place, align in (
@@ -183,7 +190,8 @@ def density_map(spaces: Mapping[str, np.ndarray]) -> Figure:
 
     Returns:
         The figure: a panel for each space, with a colour bar. Hexagonal cells, 40 across, are coloured by their density
-        over the mean density; cells without an image are white. Red lines cross at the origin.
+        over the mean density; cells without an image are white. Red lines cross at the origin. The cells span the
+        points, or, where these are narrower than a cell, the panel.
 
     Raises:
         ValueError: If `spaces` is empty, or holds anything but finite points of the plane.
@@ -191,7 +199,10 @@ def density_map(spaces: Mapping[str, np.ndarray]) -> Figure:
     spaces = check_spaces(spaces)
     figure, axes = subplots(1, len(spaces), width=5.2 * len(spaces), height=4.3)
     for axis, (title, z) in zip(axes[0], spaces.items()):
-        cells = axis.hexbin(*z.T, gridsize=40, mincnt=1, cmap="viridis", linewidths=0.1)
+        panel = square(z)
+        # Cells as flat as points on a level line could not be seen.
+        extent = panel if np.ptp(z, axis=0).min() < (panel[1] - panel[0]) / 40 else None
+        cells = axis.hexbin(*z.T, gridsize=40, mincnt=1, extent=extent, cmap="viridis", linewidths=0.1)
         cells.set_array(cells.get_array() / cells.get_array().mean())
         cells.autoscale()
         axis.axhline(0, color=MISSING, lw=0.8)
@@ -218,7 +229,8 @@ def class_map(
         y: The grid along z2, likewise, shape (rows,).
         densities: The density of each of k classes on the grid, shape (k, rows, columns); times the area of a cell of
             the grid, each sums to 1. `latent.class_densities` returns `x`, `y` and `densities`.
-        areas: The area of each class, in shares of the occupied region, shape (k,).
+        areas: The area of each class, in shares of the occupied region, shape (k,). NaN, where the region has no area,
+            has no bar.
         overlaps: The overlap of each two classes, from 0 to 1, shape (k, k). The diagonal is not drawn.
         class_names: A name for each class, k in all.
 
@@ -227,12 +239,13 @@ def class_map(
         % as bars, and the overlaps as a matrix of colours.
 
     Raises:
-        ValueError: If the grid does not rise evenly, the densities do not sum to 1, something is not finite, or the
-            shapes do not fit one another.
+        ValueError: If the grid does not rise evenly, the densities do not sum to 1, something is not finite (an area
+            may be NaN), or the shapes do not fit one another.
     """
     x, y = _grid_axis("x", x), _grid_axis("y", y)
     densities = check_array("densities", densities, ("k", len(y), len(x)), "the classes, the rows y, the columns x")
-    areas = check_array("areas", areas, (len(densities),), "the share of each class")
+    areas = check_array("areas", areas, (len(densities),), "the share of each class", finite=False)
+    areas = check_array("areas", np.where(np.isnan(areas), 0.0, areas), areas.shape, "the share of each class")
     overlaps = check_array("overlaps", overlaps, (len(densities), len(densities)), "the share of each two classes")
     check_length("class_names", class_names, len(densities), "a name for each class")
     cell = (x[1] - x[0]) * (y[1] - y[0])
@@ -305,7 +318,7 @@ def ellipses(
     left, right = figure.subfigures(1, 2, width_ratios=(1.4, 1))
     space = left.subplots()
     space.scatter(*z_mean.T, s=2, color="0.85", lw=0)
-    latent_axes(space, z_mean)
+    latent_axes(space, np.concatenate([z_mean, ends(z_mean[chosen], z_log_var[chosen])]))
     axes = right.subplots(-(-len(chosen) // 3), 3, squeeze=False).ravel()
     for axis in axes:
         axis.axis("off")

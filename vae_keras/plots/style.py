@@ -42,6 +42,8 @@ STYLE = {
 styled = mpl.rc_context(STYLE)
 GREY = "0.6"
 MISSING = "#bd1f01"
+# What is smaller than this share of the size of the latents, or of that of the prior, is rounding.
+ROUNDING = 1e-5
 POINTS = "a point of the plane in each row: of more latents choose two, such as z[:, :2]"
 
 
@@ -113,11 +115,25 @@ def _moved_apart(places: np.ndarray, least: float) -> np.ndarray:
 
 def latent_axes(axis: Axes, z: np.ndarray) -> None:
     """Make the axes a square, of one scale, that holds all points (n, 2)."""
-    low, high = z.min(axis=0), z.max(axis=0)
-    # Points that have all collapsed into one still need a square around them.
-    centre, half = (low + high) / 2, 0.54 * max(high - low) or 1.0
-    axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
+    left, right, bottom, top = square(z)
+    axis.set(xlim=(left, right), ylim=(bottom, top))
     axis.set(xlabel="z1", ylabel="z2", aspect="equal")
+
+
+def square(z: np.ndarray) -> tuple[float, float, float, float]:
+    """Give the ends of a square that holds all points (n, 2): left, right, bottom, top."""
+    low, high = z.min(axis=0), z.max(axis=0)
+    centre, half = (low + high) / 2, 0.54 * max(high - low)
+    # Points that have all collapsed into one still need a square around them.
+    if half < ROUNDING * max(np.abs(z).max(), 1):
+        half = 1.0
+    return centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half
+
+
+def ends(z_mean: np.ndarray, z_log_var: np.ndarray) -> np.ndarray:
+    """Give the corners, (2 n, 2), of what holds two standard deviations of n normal distributions."""
+    reach = 2 * np.exp(z_log_var / 2)
+    return np.concatenate([z_mean - reach, z_mean + reach])
 
 
 def check_mapping(name: str, mapping: Mapping, most: float = math.inf) -> None:
