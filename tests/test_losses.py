@@ -67,6 +67,13 @@ def test_kl_divergence_has_its_closed_form_for_each_image():
     np.testing.assert_allclose(found, kl_by_hand(Z_MEAN, Z_LOG_VAR), rtol=1e-5)
 
 
+def test_kl_divergence_is_the_sum_of_that_of_its_latents():
+    found = ops.convert_to_numpy(losses.kl_by_latent(Z_MEAN, Z_LOG_VAR))
+    alone = [kl_by_hand(Z_MEAN[:, [latent]], Z_LOG_VAR[:, [latent]]) for latent in range(3)]
+    np.testing.assert_allclose(found, np.transpose(alone), rtol=1e-5)
+    np.testing.assert_allclose(losses.kl_divergence(Z_MEAN, Z_LOG_VAR), found.sum(axis=1), rtol=1e-6)
+
+
 def test_kl_divergence_is_what_monte_carlo_finds():
     deviation = np.exp(Z_LOG_VAR / 2)
     z = rng(1).normal(Z_MEAN, deviation, size=(100_000, *Z_MEAN.shape))

@@ -85,6 +85,7 @@ def test_a_record_holds_losses_by_epoch_and_held_out_terms():
         "beta": 1.0,
         "reconstruction_weight": 1.0,
         "samples": 1,
+        "free_nats": 0.0,
         "optimizer": "Adam",
         "momentum": 0.0,
         "clip_value": None,
@@ -152,6 +153,7 @@ def trained(eager, monkeypatch):
         {"beta": 2.0},
         {"reconstruction_weight": 2.0},
         {"samples": 3},
+        {"free_nats": 2.0},
         {"tied": True},
     ],
     ids=str,
@@ -345,6 +347,7 @@ def test_unknown_settings_and_those_that_exclude_each_other_are_refused(changed,
         ({"data": 5}, "data is 5"),
         ({"beta": -1.0}, "beta is -1.0"),
         ({"reconstruction_weight": -1.0}, "reconstruction_weight is -1.0"),
+        ({"free_nats": -1.0}, "free_nats is -1.0"),
         ({"optimizer": "SGD", "momentum": 1.0}, "momentum is 1.0"),
         ({"ema_momentum": 1.5}, "ema_momentum is 1.5"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1"),
@@ -391,11 +394,11 @@ def test_a_part_gets_the_settings_that_it_names_and_a_record_the_defaults_of_the
 
 
 def test_weights_of_the_terms_reach_the_vae():
-    weights = {"beta": 3.0, "reconstruction_weight": 0.5, "samples": 2}
+    weights = {"beta": 3.0, "reconstruction_weight": 0.5, "samples": 2, "free_nats": 0.25}
     vae = recipes.build_vae((8, 8, 1), network="dense", activation="GELU", seed=SEED, **weights)
     assert {name: getattr(vae, name) for name in weights} == weights
     plain = recipes.build_vae((8, 8, 1), network="dense", activation="GELU", seed=SEED)
-    assert {name: getattr(plain, name) for name in weights} == dict.fromkeys(weights, 1)
+    assert {name: getattr(plain, name) for name in weights} == dict.fromkeys(weights, 1) | {"free_nats": 0}
 
 
 def test_the_seed_reaches_the_draws_of_the_pixels_and_of_the_bound(monkeypatch):

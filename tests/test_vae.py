@@ -548,6 +548,140 @@ def test_a_reconstruction_weight_that_is_none_is_refused(make_vae, weight):
         make_vae(reconstruction_weight=weight)
 
 
+def one_latent_below(make_vae, **arguments):
+    """Make a VAE of which the first latent has a KL of about 2 nats and the second one of less than 0.5 in the mean."""
+    return with_heads(make_vae(**arguments), z_mean=[2.0, 0.1])
+
+
+def with_heads(vae, z_mean):
+    """Let the heads depend less on the image, and give z_mean a bias."""
+    for name, bias in (("z_mean", z_mean), ("z_log_var", [0.0, 0.0])):
+        head = vae.encoder.get_layer(name)
+        head.set_weights([head.kernel.numpy() / 5, np.array(bias)])
+    return vae
+
+
+def kl_by_hand(vae, images):
+    """The KL of each image and latent, in float64."""
+    z_mean, z_log_var, _ = (np.float64(output) for output in vae.encoder(images))
+    return 0.5 * (np.exp(z_log_var) + z_mean**2 - 1 - z_log_var)
+
+
+def test_a_latent_is_charged_its_mean_kl_or_its_free_nats_where_that_is_more(make_vae, images):
+    vae = one_latent_below(make_vae, free_nats=0.5, beta=3.0)
+    kl = kl_by_hand(vae, images)
+    assert kl[:, 1].mean() < 0.4 < 0.6 < kl[:, 0].mean()
+    charge = max(kl[:, 0].mean(), 0.5) + max(kl[:, 1].mean(), 0.5)
+    terms = {name: np.float64(term) for name, term in vae.loss_terms(images, training=True).items()}
+    assert {term.shape for term in terms.values()} == {(20,)}
+    np.testing.assert_allclose(terms["kl_loss"], kl.sum(axis=1), rtol=1e-4)
+    assert np.mean(terms["loss"] - terms["reconstruction_loss"]) == pytest.approx(3 * charge, rel=1e-5)
+    assert charge > kl.sum(axis=1).mean() + 0.1
+
+
+def test_what_is_free_is_decided_by_the_mean_of_the_batch_and_not_by_image(make_vae, images):
+    vae = make_vae()
+    kl = kl_by_hand(vae, images)[:, 0]
+    free_nats = float(np.sort(kl)[[9, 10]].mean())
+    below, above = images[kl < free_nats], images[kl > free_nats]
+    vae.free_nats = free_nats
+    for batch, other in ((below, free_nats), (above, kl[kl > free_nats].mean()), (images, max(kl.mean(), free_nats))):
+        second = max(kl_by_hand(vae, batch)[:, 1].mean(), free_nats)
+        terms = {name: np.float64(term) for name, term in vae.loss_terms(batch, training=True).items()}
+        assert np.mean(terms["loss"] - terms["reconstruction_loss"]) == pytest.approx(other + second, rel=1e-4)
+
+
+def test_history_and_evaluation_tell_the_kl_itself_beside_a_loss_with_free_nats(make_vae, images):
+    vae = one_latent_below(make_vae, free_nats=0.5, optimizer=keras.optimizers.SGD(0.0), compile_arguments=EAGERLY)
+    kl = kl_by_hand(vae, images)
+    batches = [kl[start : start + 8].mean(axis=0) for start in (0, 8, 16)]
+    charge = np.average([np.maximum(mean, 0.5).sum() for mean in batches], weights=[8, 8, 4])
+    history = fit(vae, images, shuffle=False, validation_data=images)
+    measured = evaluate(vae, images)
+    for found in ({name: values[0] for name, values in history.items()}, measured):
+        for prefix in {name.removesuffix("kl_loss") for name in found if name.endswith("kl_loss")}:
+            assert found[f"{prefix}kl_loss"] == pytest.approx(kl.sum(axis=1).mean(), rel=1e-5)
+            assert found[f"{prefix}loss"] - found[f"{prefix}reconstruction_loss"] == pytest.approx(charge, rel=1e-3)
+
+
+@pytest.mark.parametrize(("free_nats", "moves"), [(0.0, (True, True)), (0.5, (True, False)), (50.0, (False, False))])
+def test_the_kl_of_a_latent_has_no_gradient_below_its_free_nats(make_vae, images, free_nats, moves):
+    arguments = {"optimizer": keras.optimizers.SGD(0.1), "compile_arguments": EAGERLY}
+    vae = one_latent_below(make_vae, free_nats=free_nats, reconstruction_weight=0, **arguments)
+    heads = [vae.encoder.get_layer(name) for name in ("z_mean", "z_log_var")]
+    before = [head.kernel.numpy() for head in heads]
+    kl = kl_by_hand(vae, images)
+    fit(vae, images, batch_size=20)
+    for head, kernel in zip(heads, before):
+        assert np.any(head.kernel.numpy() != kernel, axis=0).tolist() == list(moves)
+    if not any(moves):
+        np.testing.assert_array_equal(kl_by_hand(vae, images), kl)
+
+
+def test_the_gradient_above_the_free_nats_is_that_without_them(make_vae, images):
+    one, two = (
+        make_vae(free_nats=free_nats, optimizer=keras.optimizers.SGD(0.1), compile_arguments=EAGERLY)
+        for free_nats in (0.0, 1e-3)
+    )
+    assert kl_by_hand(two, images).mean(axis=0).min() > 1e-3
+    two.encoder.get_layer("z").seed_generator.state.assign(one.encoder.get_layer("z").seed_generator.state)
+    for vae in (one, two):
+        fit(vae, images, batch_size=20, shuffle=False)
+    for weight, other in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.5, 4.0])
+def test_without_free_nats_nothing_changes(make_vae, images, beta):
+    arguments = {"beta": beta, "compile_arguments": EAGERLY}
+    plain, vae = make_vae(**arguments), make_vae(**arguments, free_nats=0)
+    for one, two in zip(plain.loss_terms(images, True).values(), vae.loss_terms(images, True).values()):
+        np.testing.assert_array_equal(one, two)
+    terms, _ = vae.loss_terms(images, True), plain.loss_terms(images, True)
+    np.testing.assert_array_equal(terms["loss"], terms["reconstruction_loss"] + np.float32(beta) * terms["kl_loss"])
+    one, two = (fit(model, images, epochs=2, shuffle=False) for model in (plain, vae))
+    assert one == two
+    for weight, other in zip(plain.get_weights(), vae.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_free_nats_keep_latents_in_use_that_would_collapse(make_vae):
+    # Black and white images: to tell them apart is worth 44 nats.
+    images, kl = np.repeat(np.float32([0, 1]), 8 * 64).reshape(16, *SHAPE), {}
+    for free_nats in (0.0, 0.5):
+        vae = make_vae(
+            free_nats=free_nats, beta=200.0, optimizer=keras.optimizers.Adam(0.02), compile_arguments=EAGERLY
+        )
+        kl[free_nats] = fit(with_heads(vae, [0.0, 0.0]), images, epochs=60, batch_size=16)["kl_loss"][-1]
+    assert kl[0.0] < 0.05
+    assert 0.3 < kl[0.5] < 1.2
+
+
+def test_nan_is_not_hidden_by_free_nats(make_vae, images):
+    vae = make_vae(free_nats=1.0, reconstruction_weight=0)
+    vae.encoder.get_layer("z_log_var").bias.assign([np.nan, 0])
+    assert np.isnan(vae.loss_terms(images, training=True)["loss"]).all()
+
+
+def test_a_saved_vae_keeps_its_free_nats(make_vae, images, tmp_path):
+    vae = make_vae(free_nats=0.5, compile_arguments=EAGERLY)
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.models.load_model(tmp_path / "vae.keras")
+    assert loaded.free_nats == 0.5
+    assert fit(loaded, images, shuffle=False) == fit(vae, images, shuffle=False)
+    config = make_vae().get_config()
+    # A file from before there were free nats.
+    del config["free_nats"]
+    assert VAE.from_config(config).free_nats == 0
+
+
+@pytest.mark.parametrize("free_nats", ["1", -1, float("nan"), float("inf"), None])
+def test_free_nats_that_are_no_number_of_nats_are_refused(make_vae, free_nats):
+    message = re.escape(f"free_nats is {free_nats!r}. Expected a number from 0") + ".*what each latent is charged"
+    with pytest.raises(ValueError, match=message):
+        make_vae(free_nats=free_nats)
+
+
 IN_PARTS = """
 import sys
 

@@ -170,9 +170,22 @@ def kl_divergence(z_mean: Any, z_log_var: Any) -> Any:
     Returns:
         Nats per image, (n,), in float32.
     """
+    return _sum_per_image(kl_by_latent(z_mean, z_log_var))
+
+
+def kl_by_latent(z_mean: Any, z_log_var: Any) -> Any:
+    """Compute what each latent adds to `kl_divergence`.
+
+    Args:
+        z_mean: Means, (n, latent_dim).
+        z_log_var: Logarithms of the variances, (n, latent_dim).
+
+    Returns:
+        Nats per image and latent, (n, latent_dim), in float32.
+    """
     mean, log_var = ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
     variance = ops.exp(ops.minimum(log_var, LARGEST_LOG_VAR)) * (1 + ops.maximum(log_var - LARGEST_LOG_VAR, 0))
-    return 0.5 * _sum_per_image(variance + ops.square(mean) - 1 - log_var)
+    return 0.5 * (variance + ops.square(mean) - 1 - log_var)
 
 
 def _of_one_shape(images, reconstruction):

@@ -24,6 +24,10 @@ class VAE(Autoencoder):
     too. Training and `evaluate` sample z. `call` and `predict` decode z_mean, and so give the same image every time.
     The metrics are `loss`, `reconstruction_loss` and `kl_loss`, and `val_` of each.
 
+    With `free_nats` above 0 each latent has so many nats free (free bits: Kingma et al. 2016, appendix C.8): the loss
+    is reconstruction_loss + beta * the sum over the latents of max(free_nats, mean KL of the latent in the batch).
+    `kl_loss` stays the KL itself, so `loss` may be more than reconstruction_loss + beta * kl_loss, in `evaluate` too.
+
     Args:
         encoder: Functional model, images (n, height, width, channels) -> z_mean, z_log_var, z, each (n, latent_dim).
         decoder: Functional model, z -> images of the same shape, in [0, 1].
@@ -33,11 +37,12 @@ class VAE(Autoencoder):
         samples: Draws of z for each image, over which the reconstruction loss is averaged. More make the gradient less
             noisy, and each costs a pass through the decoder.
         reconstruction_weight: The weight of the reconstruction loss, 1 by default; at 0 the KL term is alone.
+        free_nats: The nats that each latent is charged at least, 0 by default: up to there its information is free.
         **kwargs: What `keras.Model` takes, such as `name`.
 
     Raises:
-        ValueError: For weights that are negative or not finite, for no samples, for more than one where the encoder has
-            no `Sampling` layer to draw them, and as `Autoencoder` does.
+        ValueError: For weights or free nats that are negative or not finite, for no samples, for more than one where
+            the encoder has no `Sampling` layer to draw them, and as `Autoencoder` does.
         RuntimeError: On another backend than TensorFlow.
 
     Example:
@@ -58,13 +63,15 @@ class VAE(Autoencoder):
         reconstruction_loss: Callable = losses.bernoulli,
         samples: int = 1,
         reconstruction_weight: float = 1.0,
+        free_nats: float = 0.0,
         **kwargs,
     ):
         super().__init__(encoder, decoder, reconstruction_loss, **kwargs)
         self.samples = _checked_samples(samples, encoder)
-        self.reconstruction_weight = _checked_weight("reconstruction_weight", reconstruction_weight)
+        self.reconstruction_weight = _checked_number("reconstruction_weight", reconstruction_weight)
+        self.free_nats = _checked_number("free_nats", free_nats, meaning="what each latent is charged at least")
         # A variable and not a number: a compiled train_step would keep the number that it saw first.
-        self._beta = keras.Variable(_checked_weight("beta", beta), trainable=False, dtype="float32", name="beta")
+        self._beta = keras.Variable(_checked_number("beta", beta), trainable=False, dtype="float32", name="beta")
         self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss", dtype="float64")
 
     @property
@@ -74,7 +81,7 @@ class VAE(Autoencoder):
 
     @beta.setter
     def beta(self, value: float):
-        self._beta.assign(_checked_weight("beta", value))
+        self._beta.assign(_checked_number("beta", value))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -94,15 +101,19 @@ class VAE(Autoencoder):
             training: Whether dropout, noise and batch normalisation behave as in training.
 
         Returns:
-            `loss`, `reconstruction_loss` and `kl_loss`, each of shape (n,), in nats per image.
+            `loss`, `reconstruction_loss` and `kl_loss`, each of shape (n,), in nats per image. With `free_nats` what
+            the loss charges for z is that of the batch, the same for all its images.
         """
         z_mean, z_log_var, z = self.encoder(images, training=training)
         if self.samples == 1:
             reconstruction_loss = self.reconstruction_loss(images, self.decoder(z, training=training))
         else:
             reconstruction_loss = self._mean_over_draws(images, z_mean, z_log_var, training)
-        kl_loss = losses.kl_divergence(z_mean, z_log_var)
-        loss = self.reconstruction_weight * reconstruction_loss + self._beta * kl_loss + sum(self.losses)
+        kl_loss = charge = losses.kl_divergence(z_mean, z_log_var)
+        if self.free_nats:
+            by_latent = ops.mean(losses.kl_by_latent(z_mean, z_log_var), axis=0)
+            charge = ops.sum(ops.maximum(by_latent, self.free_nats))
+        loss = self.reconstruction_weight * reconstruction_loss + self._beta * charge + sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl_loss": kl_loss}
 
     def _mean_over_draws(self, images, z_mean, z_log_var, training):
@@ -113,8 +124,8 @@ class VAE(Autoencoder):
 
     def get_config(self) -> dict:
         """Name what the model is made of, so that it can be saved."""
-        own = {"beta": self.beta, "samples": self.samples, "reconstruction_weight": self.reconstruction_weight}
-        return {**super().get_config(), **own}
+        own = ("beta", "samples", "reconstruction_weight", "free_nats")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
 class WarmUp(keras.callbacks.Callback):
@@ -174,10 +185,9 @@ def _checked_samples(samples: int, encoder: keras.Model) -> int:
     return int(samples)
 
 
-def _checked_weight(name: str, weight: float) -> float:
-    if not isinstance(weight, Real) or not 0 <= weight <= LARGEST:
+def _checked_number(name: str, value: float, meaning: str = "the weight of a term of the loss") -> float:
+    if not isinstance(value, Real) or not 0 <= value <= LARGEST:
         raise ValueError(
-            f"{name} is {weight!r}. Expected a number from 0 to {LARGEST:.2g}, the largest of float32: the weight of a "
-            "term of the loss."
+            f"{name} is {value!r}. Expected a number from 0 to {LARGEST:.2g}, the largest of float32: {meaning}."
         )
-    return float(weight)
+    return float(value)

@@ -144,6 +144,7 @@ def build_vae(
     beta: float = 1.0,
     reconstruction_weight: float = 1.0,
     samples: int = 1,
+    free_nats: float = 0.0,
 ) -> VAE:
     """Build the VAE of a run.
 
@@ -160,6 +161,7 @@ def build_vae(
         beta: The weight of the KL term.
         reconstruction_weight: The weight of the reconstruction loss.
         samples: Draws of z for an image.
+        free_nats: The nats that each latent is charged at least.
 
     Returns:
         A VAE that is not compiled.
@@ -176,7 +178,7 @@ def build_vae(
         decoder = networks.tied_decoder(encoder, activation)
     else:
         decoder = make_decoder(shape, **same, **({"hidden": tuple(hidden[::-1])} if hidden else {}))
-    return VAE(encoder, decoder, beta, loss, samples, reconstruction_weight)
+    return VAE(encoder, decoder, beta, loss, samples, reconstruction_weight, free_nats)
 
 
 def build_autoencoder(
