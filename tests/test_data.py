@@ -138,7 +138,7 @@ def test_class_names_can_be_given(tmp_path):
 
 def test_too_few_class_names_are_refused(tmp_path):
     write_set(tmp_path)
-    with pytest.raises(ValueError, match="labels from 0 to 2, but there are 2 class names"):
+    with pytest.raises(ValueError, match="runs from 0 to 2, but there are 2 classes"):
         data.load(tmp_path, class_names=["a", "b"])
 
 
@@ -302,6 +302,20 @@ def test_check_images_refuses_what_are_no_images(x, message):
         data.check_images(x, name="x")
 
 
+def test_check_labels_refuses_what_are_no_labels():
+    for y in (np.array([0, 2, 1]), [0, 1], np.array([2], "uint8")):
+        data.check_labels(y, 3)
+    for y, message in (
+        ([0, 3], "y runs from 0 to 3, but there are 3 classes. Expected labels 0 to 2"),
+        ([-1, 0], "y runs from -1 to 0"),
+        ([0.5, 1], r"y has shape \(2,\) and type float64. Expected whole numbers"),
+        (np.eye(3, dtype=int), r"y has shape \(3, 3\).*argmax\(axis=1\)"),
+        (None, r"y has shape \(\) and type object"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            data.check_labels(y, 3, name="y")
+
+
 def test_check_images_finds_one_bad_pixel_and_one_label_too_few():
     x = np.zeros((3, 5, 4, 1))
     data.check_images(x, np.zeros(3))
@@ -318,7 +332,7 @@ def test_check_images_finds_one_bad_pixel_and_one_label_too_few():
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_without_a_class_name_are_refused(label):
     x, y = np.zeros((2, 5, 4, 1), "float32"), np.array([0, label])
-    with pytest.raises(ValueError, match=rf"y_test holds labels from {min(0, label)} to {max(0, label)}"):
+    with pytest.raises(ValueError, match=rf"y_test runs from {min(0, label)} to {max(0, label)}"):
         data.Images(x, np.zeros(2, int), x, y, ("a", "b", "c"))
 
 

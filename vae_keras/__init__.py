@@ -17,12 +17,14 @@ if keras.backend.backend() != "tensorflow":
 from vae_keras import activity, codes, data, judge, latent, likelihood, losses, networks, plots, shapes
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.claims import claim
+from vae_keras.conditional import ConditionalVAE
 from vae_keras.sampling import Sampling
 from vae_keras.vae import VAE, WarmUp
 
 __all__ = [
     "VAE",
     "Autoencoder",
+    "ConditionalVAE",
     "Sampling",
     "WarmUp",
     "activity",

@@ -41,7 +41,11 @@ class Autoencoder(keras.Model):
         >>> z = autoencoder.encoder.predict(images.x_test)
     """
 
-    encoder_outputs = ("z",)
+    # What the encoder takes beside the images, the decoder takes beside z.
+    encoder_inputs: tuple[str, ...] = ("images",)
+    encoder_outputs: tuple[str, ...] = ("z",)
+    # How many classes there are, where the networks take the class of each image.
+    classes: int | None = None
 
     def __init__(
         self,
@@ -56,8 +60,8 @@ class Autoencoder(keras.Model):
                 f"Keras runs on {keras.backend.backend()}, but {type(self).__name__} trains on TensorFlow. "
                 "Set KERAS_BACKEND=tensorflow before keras is imported."
             )
-        _check_networks(encoder, decoder, self.encoder_outputs)
-        _check_loss(reconstruction_loss, encoder.input_shape[1:])
+        _check_networks(encoder, decoder, self.encoder_inputs, self.encoder_outputs)
+        _check_loss(reconstruction_loss, encoder.inputs[0].shape[1:])
         self.encoder = encoder
         self.decoder = decoder
         self.reconstruction_loss = reconstruction_loss
@@ -88,11 +92,15 @@ class Autoencoder(keras.Model):
         reconstruction_loss = self.reconstruction_loss(images, self(images, training=training))
         return {"loss": reconstruction_loss + sum(self.losses), "reconstruction_loss": reconstruction_loss}
 
+    def batch_of(self, data: Any) -> Any:
+        """Take what `loss_terms` needs out of what `fit` hands to a step: the images."""
+        return images_of(data)
+
     def train_step(self, data: Any) -> dict:
         """Take one step down the gradient of the mean loss of a batch, and return the means of the epoch so far."""
-        images = images_of(data)
+        batch = self.batch_of(data)
         with tf.GradientTape() as tape:
-            terms = self.loss_terms(images, training=True)
+            terms = self.loss_terms(batch, training=True)
             # The optimizer adds up the gradients of all replicas, of which each sees its share of the batch.
             mean_loss = ops.mean(terms["loss"]) / tf.distribute.get_strategy().num_replicas_in_sync
             scaled_loss = self.optimizer.scale_loss(mean_loss)
@@ -102,7 +110,7 @@ class Autoencoder(keras.Model):
 
     def test_step(self, data: Any) -> dict:
         """Measure a batch, and return the means so far."""
-        return self.track(**self.loss_terms(images_of(data), training=False))
+        return self.track(**self.loss_terms(self.batch_of(data), training=False))
 
     def track(self, **values: Any) -> dict:
         """Add values to the trackers of the same names.
@@ -124,7 +132,7 @@ class Autoencoder(keras.Model):
 
         Args:
             x: Images as an array, `tf.data`, a `PyDataset` or a generator.
-            y: Labels, which play no part, or None.
+            y: Labels, or None; they play no part but in a `ConditionalVAE`.
             *args: As for `keras.Model.fit`.
             validation_data: Images, `(images, labels)`, or a source as for `x`.
             **kwargs: As for `keras.Model.fit`; weights of classes or images are refused.
@@ -148,10 +156,11 @@ class Autoencoder(keras.Model):
                 "you want on the result of predict."
             )
         if kwargs.get("class_weight") is not None:
-            raise ValueError("class_weight is given, but classes play no part here. Leave it out.")
-        check_source(x, y, kwargs.get("sample_weight"))
+            raise ValueError("class_weight is given, but every image counts the same here. Leave it out.")
+        check_source(x, y, kwargs.get("sample_weight"), classes=self.classes)
         if validation_data is not None:
-            check_source(*keras.utils.unpack_x_y_sample_weight(validation_data), name="validation_data")
+            validation = keras.utils.unpack_x_y_sample_weight(validation_data)
+            check_source(*validation, name="validation_data", classes=self.classes)
         return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
@@ -159,7 +168,7 @@ class Autoencoder(keras.Model):
 
         Args:
             x: Images as an array, `tf.data`, a `PyDataset` or a generator.
-            y: Labels, which play no part, or None.
+            y: Labels, or None; they play no part but in a `ConditionalVAE`.
             *args: As for `keras.Model.evaluate`.
             **kwargs: As for `keras.Model.evaluate`; weights of images are refused.
 
@@ -169,7 +178,7 @@ class Autoencoder(keras.Model):
         Raises:
             ValueError: For data that do not fit.
         """
-        check_source(x, y, kwargs.get("sample_weight"))
+        check_source(x, y, kwargs.get("sample_weight"), classes=self.classes)
         return super().evaluate(x, y, *args, **kwargs)
 
     def get_config(self) -> dict:
@@ -189,10 +198,18 @@ class Autoencoder(keras.Model):
         return cls(**{**config, "decoder": retie(config["encoder"], config["decoder"])})
 
 
-def _check_networks(encoder, decoder, encoder_outputs) -> None:
-    for name, network in (("encoder", encoder), ("decoder", decoder)):
+def _check_networks(encoder, decoder, encoder_inputs, encoder_outputs) -> None:
+    for name, network, inputs in (
+        ("encoder", encoder, encoder_inputs),
+        ("decoder", decoder, ("z", *encoder_inputs[1:])),
+    ):
         if not isinstance(network, keras.Model) or not hasattr(network, "output_shape"):
             raise ValueError(f"{name} is {network!r}. Expected a functional Keras model, as vae_keras.networks makes.")
+        if len(network.inputs) != len(inputs):
+            raise ValueError(
+                f"{name} has {len(network.inputs)} inputs. Expected {' and '.join(inputs)}: vae_keras.networks makes "
+                "networks that take labels too, for a ConditionalVAE, with classes=10, and others without it."
+            )
     latents = [tuple(output.shape) for output in encoder.outputs]
     expected = ", ".join(encoder_outputs)
     if len(latents) != len(encoder_outputs) or any(len(shape) != 2 for shape in latents) or len(set(latents)) > 1:
@@ -201,11 +218,10 @@ def _check_networks(encoder, decoder, encoder_outputs) -> None:
             "(None, latent_dim): vae_keras.networks makes encoders with z_mean, z_log_var and z for a VAE, and with z "
             "alone, variational=False, for an Autoencoder."
         )
-    latent_dim, images = latents[0][1], tuple(encoder.input_shape)
-    if tuple(decoder.input_shape) != (None, latent_dim):
+    latent_dim, images, z = latents[0][1], tuple(encoder.inputs[0].shape), tuple(decoder.inputs[0].shape)
+    if z != (None, latent_dim):
         raise ValueError(
-            f"encoder gives {latent_dim} latents but decoder takes {decoder.input_shape}. "
-            "Expected the same latent_dim in both."
+            f"encoder gives {latent_dim} latents but decoder takes {z}. Expected the same latent_dim in both."
         )
     if tuple(decoder.output_shape) != images:
         raise ValueError(

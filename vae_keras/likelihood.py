@@ -35,6 +35,7 @@ def elbo(
     seed: int = 0,
     log_likelihood: Callable | None = None,
     progress: bool = True,
+    labels: np.ndarray | None = None,
 ) -> np.ndarray:
     """Estimate the evidence lower bound of each image: a lower bound on log p(x).
 
@@ -42,27 +43,28 @@ def elbo(
     over draws of z, the KL term is exact. The weights of the loss, such as `beta`, play no part in it.
 
     Args:
-        vae: A VAE, trained or not.
+        vae: A VAE, trained or not; of a `ConditionalVAE` with labels it is a lower bound on log p(x|y).
         images: (n, height, width, channels), in [0, 1]; 0 or 1 under `losses.bernoulli`.
         samples: Draws of z for each image. More lessen the noise and leave the expected value alone.
         seed: The same seed draws the same noise.
         log_likelihood: `log_likelihood(images, reconstruction)` gives log p(x|z), (n,), in nats. By default it is the
             attribute `log_likelihood` of the VAE's reconstruction loss.
         progress: Whether to show a bar.
+        labels: For a `ConditionalVAE` the class of each image, (n,).
 
     Returns:
         Nats per image, (n,), in float64.
 
     Raises:
-        ValueError: For a model that is no VAE, for no samples, for grey images under `losses.bernoulli`, whose
-            cross-entropy is no likelihood, for a reconstruction loss of which no log-likelihood is known, and for a
-            `log_likelihood` that does not give one number for each image.
+        ValueError: For a model that is no VAE, labels that are missing or out of place, no samples, grey images
+            under `losses.bernoulli`, whose cross-entropy is no likelihood, a reconstruction loss of which no
+            log-likelihood is known, and a `log_likelihood` that does not give one number for each image.
     """
-    images, log_likelihood = _checked(vae, images, samples, log_likelihood)
+    images, log_likelihood = _checked(vae, images, samples, log_likelihood, labels=labels)
     total = np.zeros(len(images))
-    for rows, log_p_x_given_z, _ in _draws(vae, images, samples, seed, log_likelihood, progress, "ELBO"):
+    for rows, log_p_x_given_z, _ in _draws(vae, images, samples, seed, log_likelihood, progress, "ELBO", labels):
         total[rows] += log_p_x_given_z.sum(axis=1)
-    z_mean, z_log_var, _ = vae.encoder.predict(images, verbose=0)
+    z_mean, z_log_var, _ = vae.encoder.predict(_and_labels(images, labels), verbose=0)
     return total / samples - ops.convert_to_numpy(losses.kl_divergence(z_mean, z_log_var))
 
 
@@ -73,6 +75,7 @@ def importance_weighted_bound(
     seed: int = 0,
     log_likelihood: Callable | None = None,
     progress: bool = True,
+    labels: np.ndarray | None = None,
 ) -> np.ndarray:
     """Estimate log p(x) of each image from below: log 1/k sum p(x, z) / q(z|x), k draws of z.
 
@@ -80,25 +83,27 @@ def importance_weighted_bound(
     value never falls and tends to log p(x).
 
     Args:
-        vae: A VAE, trained or not.
+        vae: A VAE, trained or not; of a `ConditionalVAE` with labels it is a bound on log p(x|y).
         images: (n, height, width, channels), in [0, 1]; 0 or 1 under `losses.bernoulli`.
         samples: Draws of z for each image, k. Memory does not grow with them.
         seed: The same seed draws the same noise.
         log_likelihood: `log_likelihood(images, reconstruction)` gives log p(x|z), (n,), in nats. By default it is the
             attribute `log_likelihood` of the VAE's reconstruction loss.
         progress: Whether to show a bar.
+        labels: For a `ConditionalVAE` the class of each image, (n,).
 
     Returns:
         Nats per image, (n,), in float64.
 
     Raises:
-        ValueError: For a model that is no VAE, for no samples, for grey images under `losses.bernoulli`, whose
-            cross-entropy is no likelihood, for a reconstruction loss of which no log-likelihood is known, and for a
-            `log_likelihood` that does not give one number for each image.
+        ValueError: For a model that is no VAE, labels that are missing or out of place, no samples, grey images
+            under `losses.bernoulli`, whose cross-entropy is no likelihood, a reconstruction loss of which no
+            log-likelihood is known, and a `log_likelihood` that does not give one number for each image.
     """
-    images, log_likelihood = _checked(vae, images, samples, log_likelihood)
+    images, log_likelihood = _checked(vae, images, samples, log_likelihood, labels=labels)
     log_sum = np.full(len(images), -np.inf)
-    for rows, log_p_x_given_z, log_p_z_over_q in _draws(vae, images, samples, seed, log_likelihood, progress, "bound"):
+    draws = _draws(vae, images, samples, seed, log_likelihood, progress, "bound", labels)
+    for rows, log_p_x_given_z, log_p_z_over_q in draws:
         log_sum[rows] = np.logaddexp(log_sum[rows], np.logaddexp.reduce(log_p_x_given_z + log_p_z_over_q, axis=1))
     return log_sum - math.log(samples)
 
@@ -322,16 +327,25 @@ def exact_elbo(
     return result - ops.convert_to_numpy(losses.kl_divergence(z_mean, z_log_var))
 
 
-def _checked(vae, images, samples, log_likelihood, name="samples"):
+def _checked(vae, images, samples, log_likelihood, name="samples", labels=None):
     # The images as an array, and the log-likelihood that belongs to the loss where none is given.
     if not isinstance(vae, VAE):
         raise ValueError(
             f"The model is of type {type(vae).__name__}. Expected a VAE: an autoencoder names no distribution of z, "
             "and so has no likelihood."
         )
+    if vae.classes is not None and labels is None:
+        raise ValueError(
+            "The model is a ConditionalVAE, but labels are missing. Expected the class of each image, which elbo and "
+            "importance_weighted_bound take for their bound on log p(x|y)."
+        )
+    if vae.classes is None and labels is not None:
+        raise ValueError(f"labels are given, but the model, a {type(vae).__name__}, takes none. Leave them out.")
     if not isinstance(samples, Integral) or samples < 1:
         raise ValueError(f"{name} is {samples!r}. Expected 1 or more values of z for each image, a whole number.")
-    data.check_images(images)
+    data.check_images(images, labels)
+    if labels is not None:
+        data.check_labels(labels, vae.classes)
     if log_likelihood is None:
         log_likelihood = getattr(vae.reconstruction_loss, "log_likelihood", None)
     if log_likelihood is None:
@@ -348,10 +362,15 @@ def _checked(vae, images, samples, log_likelihood, name="samples"):
     return np.asarray(images), log_likelihood
 
 
-def _draws(vae, images, samples, seed, log_likelihood, progress, name):
+def _and_labels(first, labels):
+    # What a network takes: images or z, and labels where there are some.
+    return first if labels is None else [first, ops.convert_to_tensor(labels)]
+
+
+def _draws(vae, images, samples, seed, log_likelihood, progress, name, labels=None):
     # Yield, for some images and draws of z at a time, the images' rows, log p(x|z) and log p(z) - log q(z|x), both of
     # shape (rows, draws), in float64.
-    all_z_mean, all_z_log_var, _ = vae.encoder.predict(images, verbose=0)
+    all_z_mean, all_z_log_var, _ = vae.encoder.predict(_and_labels(images, labels), verbose=0)
     noise = keras.random.SeedGenerator(seed)
     pictures = max(1, DECODED_AT_A_TIME // math.prod(images.shape[1:]))
     draws_at_a_time = min(samples, pictures)
@@ -364,7 +383,8 @@ def _draws(vae, images, samples, seed, log_likelihood, progress, name):
                 shape = len(x), min(draws_at_a_time, samples - done), z_mean.shape[-1]
                 epsilon = keras.random.normal(shape, seed=noise)
                 z = z_mean + ops.exp(z_log_var / 2) * epsilon
-                reconstruction = vae.decoder(ops.reshape(z, (-1, shape[-1])), training=False)
+                repeated = None if labels is None else ops.repeat(labels[rows], shape[1])
+                reconstruction = vae.decoder(_and_labels(ops.reshape(z, (-1, shape[-1])), repeated), training=False)
                 log_p_x_given_z = _per_image(log_likelihood, ops.repeat(x, shape[1], axis=0), reconstruction)
                 # The constants of the two normal distributions cancel.
                 log_p_z_over_q = 0.5 * ops.sum(ops.square(epsilon) + z_log_var - ops.square(z), axis=-1)

@@ -26,6 +26,7 @@ def dense_encoder(
     variational: bool = True,
     noise: float = 0.0,
     seed: int | None = None,
+    classes: int | None = None,
 ) -> keras.Model:
     """Build an encoder from dense layers: image -> z_mean, z_log_var, z.
 
@@ -38,22 +39,25 @@ def dense_encoder(
         noise: The standard deviation of normal noise on the images, in training alone: a denoising autoencoder (Vincent
             et al. 2008).
         seed: Fixes the initial weights and all noise. Without it `keras.utils.set_random_seed` does.
+        classes: The number of classes, for a `ConditionalVAE`: beside the images the encoder takes the class of each, a
+            whole number from 0 on. None for images alone.
 
     Returns:
-        A functional model that takes (n, height, width, channels) and gives (n, latent_dim) each.
+        A functional model that takes (n, height, width, channels), with `classes` also (n,), and gives (n, latent_dim)
+        each.
 
     Raises:
         ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, noise
             outside [0, 1], and a seed that is no whole number.
     """
-    _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
+    _check_sizes(shape=shape, latent_dim=latent_dim, classes=classes, hidden=hidden)
     seeds = _seeds("encoder", seed)
     images = keras.Input(shape, name="image")
-    x = layers.Flatten()(_noisy(images, noise, seed))
+    x, inputs = _given_class(layers.Flatten()(_noisy(images, noise, seed)), images, classes)
     for number, units in enumerate(hidden, start=1):
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
         x = _hidden(activation, number)(x)
-    return _encoder(images, x, latent_dim, variational, seeds, name="dense_encoder")
+    return _encoder(inputs, x, latent_dim, variational, seeds, name="dense_encoder")
 
 
 def dense_decoder(
@@ -63,6 +67,7 @@ def dense_decoder(
     activation: Activation = "gelu",
     output_activation: Activation = "sigmoid",
     seed: int | None = None,
+    classes: int | None = None,
 ) -> keras.Model:
     """Build a decoder from dense layers: z -> image.
 
@@ -73,24 +78,27 @@ def dense_decoder(
         activation: A name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
         output_activation: Brings the pixels into [0, 1]; "linear" leaves them as they are, for squared errors only.
         seed: Fixes the initial weights. Without it `keras.utils.set_random_seed` does.
+        classes: The number of classes, for a `ConditionalVAE`: beside z the decoder takes the class of each image, a
+            whole number from 0 on. None for z alone.
 
     Returns:
-        A functional model that takes (n, latent_dim) and gives (n, height, width, channels).
+        A functional model that takes (n, latent_dim), with `classes` also (n,), and gives (n, height, width, channels).
 
     Raises:
         ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and a
             seed that is no whole number.
     """
-    _check_sizes(shape=shape, latent_dim=latent_dim, hidden=hidden)
+    _check_sizes(shape=shape, latent_dim=latent_dim, classes=classes, hidden=hidden)
     seeds = _seeds("decoder", seed)
-    z = x = keras.Input((latent_dim,), name="z")
+    z = keras.Input((latent_dim,), name="z")
+    x, inputs = _given_class(z, z, classes)
     for number, units in enumerate(hidden, start=1):
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
         x = _hidden(activation, number)(x)
     height, width, channels = shape
     x = layers.Dense(height * width * channels, kernel_initializer=_glorot(seeds))(x)
     x = layers.Reshape(tuple(shape))(x)
-    return keras.Model(z, _pixels(x, output_activation), name="dense_decoder")
+    return keras.Model(inputs, _pixels(x, output_activation), name="dense_decoder")
 
 
 def tied_decoder(
@@ -115,7 +123,7 @@ def tied_decoder(
         raise ValueError(f"encoder is {encoder!r}. Expected a network, as networks.dense_encoder makes.")
     with_kernel = [layer for layer in encoder.layers if hasattr(layer, "kernel") and layer.name != "z_log_var"]
     others = [layer for layer in with_kernel if not isinstance(layer, layers.Dense)]
-    if others or not with_kernel:
+    if others or not with_kernel or len(encoder.inputs) > 1:
         raise ValueError(
             f"encoder has the layers {[layer.name for layer in others or encoder.layers]}. Expected dense layers "
             "alone, as networks.dense_encoder makes: only their kernels can be transposed."
@@ -138,6 +146,7 @@ def conv_encoder(
     variational: bool = True,
     noise: float = 0.0,
     seed: int | None = None,
+    classes: int | None = None,
 ) -> keras.Model:
     """Build an encoder from convolutions that each halve height and width: image -> z_mean, z_log_var, z.
 
@@ -151,26 +160,29 @@ def conv_encoder(
         noise: The standard deviation of normal noise on the images, in training alone: a denoising autoencoder (Vincent
             et al. 2008).
         seed: Fixes the initial weights and all noise. Without it `keras.utils.set_random_seed` does.
+        classes: The number of classes, for a `ConditionalVAE`: beside the images the encoder takes the class of each, a
+            whole number from 0 on. None for images alone.
 
     Returns:
-        A functional model that takes (n, height, width, channels) and gives (n, latent_dim) each.
+        A functional model that takes (n, height, width, channels), with `classes` also (n,), and gives (n, latent_dim)
+        each.
 
     Raises:
         ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, noise
             outside [0, 1], and a seed that is no whole number.
     """
-    _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
+    _check_sizes(shape=shape, latent_dim=latent_dim, classes=classes, filters=filters, hidden=hidden)
     seeds, numbers = _seeds("encoder", seed), itertools.count(1)
     images = keras.Input(shape, name="image")
     x = _noisy(images, noise, seed)
     for channels in filters:
         x = layers.Conv2D(channels, 3, strides=2, padding="same", kernel_initializer=_glorot(seeds))(x)
         x = _hidden(activation, next(numbers))(x)
-    x = layers.Flatten()(x)
+    x, inputs = _given_class(layers.Flatten()(x), images, classes)
     for units in hidden:
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
         x = _hidden(activation, next(numbers))(x)
-    return _encoder(images, x, latent_dim, variational, seeds, name="conv_encoder")
+    return _encoder(inputs, x, latent_dim, variational, seeds, name="conv_encoder")
 
 
 def conv_decoder(
@@ -181,6 +193,7 @@ def conv_decoder(
     activation: Activation = "gelu",
     output_activation: Activation = "sigmoid",
     seed: int | None = None,
+    classes: int | None = None,
 ) -> keras.Model:
     """Build a decoder from transposed convolutions that each double height and width: z -> image.
 
@@ -196,20 +209,23 @@ def conv_decoder(
         activation: A name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
         output_activation: Brings the pixels into [0, 1]; "linear" leaves them as they are, for squared errors only.
         seed: Fixes the initial weights. Without it `keras.utils.set_random_seed` does.
+        classes: The number of classes, for a `ConditionalVAE`: beside z the decoder takes the class of each image, a
+            whole number from 0 on. None for z alone.
 
     Returns:
-        A functional model that takes (n, latent_dim) and gives (n, height, width, channels).
+        A functional model that takes (n, latent_dim), with `classes` also (n,), and gives (n, height, width, channels).
 
     Raises:
         ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and a
             seed that is no whole number.
     """
-    _check_sizes(shape=shape, latent_dim=latent_dim, filters=filters, hidden=hidden)
+    _check_sizes(shape=shape, latent_dim=latent_dim, classes=classes, filters=filters, hidden=hidden)
     seeds, numbers = _seeds("decoder", seed), itertools.count(1)
     height, width, channels = shape
     factor = 2 ** len(filters)
     small = (-(-height // factor), -(-width // factor), filters[0])
-    z = x = keras.Input((latent_dim,), name="z")
+    z = keras.Input((latent_dim,), name="z")
+    x, inputs = _given_class(z, z, classes)
     for units in (*hidden, small[0] * small[1] * small[2]):
         x = layers.Dense(units, kernel_initializer=_glorot(seeds))(x)
         x = _hidden(activation, next(numbers))(x)
@@ -221,7 +237,7 @@ def conv_decoder(
     surplus = (small[0] * factor - height, small[1] * factor - width)
     if any(surplus):
         x = layers.Cropping2D(tuple((extra // 2, extra - extra // 2) for extra in surplus))(x)
-    return keras.Model(z, _pixels(x, output_activation), name="conv_decoder")
+    return keras.Model(inputs, _pixels(x, output_activation), name="conv_decoder")
 
 
 def activation_layer(activation: Activation) -> keras.layers.Layer:
@@ -265,16 +281,25 @@ def _makes_a_layer(activation: Callable) -> bool:
     return not any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
-def _encoder(images, x, latent_dim, variational, seeds, name) -> keras.Model:
+def _given_class(x, first_input, classes) -> tuple[Any, Any]:
+    # Put the class of each image, one-hot, beside x, and say what the network takes.
+    if classes is None:
+        return x, first_input
+    label = keras.Input((), dtype="int32", name="label")
+    one_hot = layers.CategoryEncoding(classes, output_mode="one_hot", name="one_hot")(label)
+    return layers.Concatenate()([x, one_hot]), [first_input, label]
+
+
+def _encoder(inputs, x, latent_dim, variational, seeds, name) -> keras.Model:
     # The heads stay in float32 under mixed precision: exp(z_log_var) would overflow float16.
     def head(name):
         return layers.Dense(latent_dim, kernel_initializer=_glorot(seeds), dtype="float32", name=name)(x)
 
     if not variational:
-        return keras.Model(images, head("z"), name=name)
+        return keras.Model(inputs, head("z"), name=name)
     z_mean, z_log_var = head("z_mean"), head("z_log_var")
     z = Sampling(seed=next(seeds), name="z")(z_mean, z_log_var)
-    return keras.Model(images, [z_mean, z_log_var, z], name=name)
+    return keras.Model(inputs, [z_mean, z_log_var, z], name=name)
 
 
 def _hidden(activation: Activation, number: int) -> keras.layers.Layer:
@@ -310,7 +335,7 @@ def _seeds(network: str, seed: int | None) -> Iterator[int | None]:
         yield None if seed is None else generator.randrange(2**31)
 
 
-def _check_sizes(shape: Any, latent_dim: Any, **widths: Any) -> None:
+def _check_sizes(shape: Any, latent_dim: Any, classes: Any, **widths: Any) -> None:
     def whole(sizes):
         return isinstance(sizes, (list, tuple)) and all(isinstance(size, Integral) and size > 0 for size in sizes)
 
@@ -320,6 +345,8 @@ def _check_sizes(shape: Any, latent_dim: Any, **widths: Any) -> None:
         )
     if not isinstance(latent_dim, Integral) or latent_dim < 1:
         raise ValueError(f"latent_dim is {latent_dim!r}. Expected a whole number, 1 or more.")
+    if classes is not None and (not isinstance(classes, Integral) or classes < 2):
+        raise ValueError(f"classes is {classes!r}. Expected how many there are, 2 or more, or None for no labels.")
     for name, sizes in widths.items():
         if not whole(sizes) or (name == "filters" and not sizes):
             raise ValueError(

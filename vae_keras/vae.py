@@ -106,7 +106,7 @@ class VAE(Autoencoder):
         """
         z_mean, z_log_var, z = self.encoder(images, training=training)
         if self.samples == 1:
-            reconstruction_loss = self.reconstruction_loss(images, self.decoder(z, training=training))
+            reconstruction_loss = self._loss_of_draws(images, z, training)
         else:
             reconstruction_loss = self._mean_over_draws(images, z_mean, z_log_var, training)
         kl_loss = charge = losses.kl_divergence(z_mean, z_log_var)
@@ -116,10 +116,15 @@ class VAE(Autoencoder):
         loss = self.reconstruction_weight * reconstruction_loss + self._beta * charge + sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl_loss": kl_loss}
 
+    def _loss_of_draws(self, images, z, training):
+        return self.reconstruction_loss(images, self.decoder(z, training=training))
+
     def _mean_over_draws(self, images, z_mean, z_log_var, training):
-        images, z_mean, z_log_var = (ops.repeat(x, self.samples, axis=0) for x in (images, z_mean, z_log_var))
+        images, z_mean, z_log_var = keras.tree.map_structure(
+            lambda x: ops.repeat(x, self.samples, axis=0), (images, z_mean, z_log_var)
+        )
         z = _sampling(self.encoder)(z_mean, z_log_var)
-        by_draw = self.reconstruction_loss(images, self.decoder(z, training=training))
+        by_draw = self._loss_of_draws(images, z, training)
         return ops.mean(ops.reshape(by_draw, (-1, self.samples)), axis=1)
 
     def get_config(self) -> dict:

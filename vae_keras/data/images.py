@@ -44,17 +44,7 @@ class Images:
         object.__setattr__(self, "class_names", tuple(self.class_names))
         for name, x, y in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
             check_images(x, y, name=f"x_{name}")
-            y = np.asarray(y)
-            if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-                raise ValueError(
-                    f"y_{name} has shape {y.shape} and type {y.dtype}. Expected whole numbers of shape (n,); "
-                    "np.unique(labels, return_inverse=True) counts other labels from 0."
-                )
-            if np.any((y < 0) | (y >= len(self.class_names))):
-                raise ValueError(
-                    f"y_{name} holds labels from {y.min()} to {y.max()}, but there are {len(self.class_names)} class "
-                    f"names. Expected labels 0 to {len(self.class_names) - 1}; pass one class name for each label."
-                )
+            check_labels(y, len(self.class_names), name=f"y_{name}")
         if self.x_train.shape[1:] != self.x_test.shape[1:]:
             raise ValueError(
                 f"x_train holds images of shape {self.x_train.shape[1:]} and x_test of {self.x_test.shape[1:]}. "
@@ -129,6 +119,31 @@ def check_images(x: np.ndarray, y: np.ndarray | None = None, name: str = "images
         raise ValueError(f"{name} has {len(x)} images but {labels} labels. Expected one label for each image.")
 
 
+def check_labels(y: Any, classes: int, name: str = "labels") -> None:
+    """Refuse what are no labels.
+
+    Args:
+        y: Expected whole numbers from 0 to `classes` - 1, (n,).
+        classes: How many classes there are.
+        name: What the message calls them.
+
+    Raises:
+        ValueError: For another shape, anything but whole numbers, and labels without a class.
+    """
+    y = np.asarray(y)
+    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(
+            f"{name} has shape {y.shape} and type {y.dtype}. Expected whole numbers of shape (n,); "
+            "np.unique(labels, return_inverse=True) counts other labels from 0, and one_hot.argmax(axis=1) undoes "
+            "one-hot ones."
+        )
+    if np.any((y < 0) | (y >= classes)):
+        raise ValueError(
+            f"{name} runs from {y.min()} to {y.max()}, but there are {classes} classes. Expected labels 0 to "
+            f"{classes - 1}; give every label a class name, or the networks more classes."
+        )
+
+
 def images_of(data: Any) -> Any:
     """Take the images out of what `fit` hands to a step.
 
@@ -147,7 +162,7 @@ def images_of(data: Any) -> Any:
     return images
 
 
-def check_source(x: Any, y: Any = None, sample_weight: Any = None, name: str = "x") -> None:
+def check_source(x: Any, y: Any = None, sample_weight: Any = None, name: str = "x", classes: int | None = None) -> None:
     """Refuse what `fit` and `evaluate` cannot use, before they begin.
 
     Args:
@@ -156,9 +171,12 @@ def check_source(x: Any, y: Any = None, sample_weight: Any = None, name: str = "
         y: Labels, as many as images, or None.
         sample_weight: Expected to be None.
         name: What the message calls the source.
+        classes: How many classes there are, where the model needs labels as `check_labels` wants them; None where
+            labels play no part.
 
     Raises:
-        ValueError: For an empty source, for what are no images, and for weights of the images.
+        ValueError: For an empty source, for what are no images, for weights of the images, and, with `classes`, for
+            labels that are missing or that `check_labels` refuses.
     """
     if isinstance(x, tf.data.Dataset):
         batch = next(iter(x.take(1)), None)
@@ -174,3 +192,10 @@ def check_source(x: Any, y: Any = None, sample_weight: Any = None, name: str = "
         batch = (x, y, sample_weight)
     _, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
     check_images(keras.ops.convert_to_numpy(images_of(batch)), labels, name=name)
+    if classes is not None:
+        if labels is None:
+            raise ValueError(
+                f"{name} comes without labels. Expected the class of each image: fit(x, y), "
+                "validation_data=(x_test, y_test), or batches of (x, y)."
+            )
+        check_labels(keras.ops.convert_to_numpy(labels), classes, name=f"y of {name}")
