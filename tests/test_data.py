@@ -518,3 +518,29 @@ def test_noise_that_is_none_is_refused(stddev):
 def test_noise_is_for_images_only():
     with pytest.raises(ValueError, match="images"):
         data.add_noise(np.full((1, 8, 8, 1), 255.0, "float32"), 0.1)
+
+
+def test_labelled_images_are_as_many_of_each_class():
+    y = rng(11).permutation(np.repeat([0, 3, 7], [20, 30, 5]))
+    chosen = data.draw_labelled(y, 15, seed=SEED)
+    assert len(set(chosen)) == 15
+    assert np.unique(y[chosen], return_counts=True)[1].tolist() == [5, 5, 5]
+    np.testing.assert_array_equal(chosen, data.draw_labelled(y, 15, seed=SEED))
+    draws = {tuple(data.draw_labelled(y, 3, seed=seed)) for seed in range(20)}
+    assert len(draws) > 10
+
+
+@pytest.mark.parametrize(
+    ("y", "count", "message"),
+    [
+        ([0, 1, 0, 1], 3, "count is 3, but there are 2 classes. Expected a multiple"),
+        ([0, 1, 0, 1], 0, "count is 0"),
+        ([0, 1, 0, 1], 2.0, "count is 2.0"),
+        ([0, 1, 0, 0], 4, "The class 1 has 1 images, but 2 of each class"),
+        ([5, 5], 2, r"labels hold the classes \[5\]. Expected two or more"),
+        ([[0, 1]], 2, r"labels have shape \(1, 2\)"),
+    ],
+)
+def test_labels_that_cannot_be_drawn_are_refused(y, count, message):
+    with pytest.raises(ValueError, match=message):
+        data.draw_labelled(np.array(y), count)

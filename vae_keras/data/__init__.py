@@ -1,7 +1,15 @@
 """Images in: float32 arrays in [0, 1] of shape (n, height, width, channels), labels and class names."""
 
 from vae_keras.data.idx import read_idx
-from vae_keras.data.images import Images, check_images, check_labels, check_source, hold_out, images_of
+from vae_keras.data.images import (
+    Images,
+    check_images,
+    check_labels,
+    check_source,
+    draw_labelled,
+    hold_out,
+    images_of,
+)
 from vae_keras.data.lines import draw_lines
 from vae_keras.data.pixels import DynamicBinarisation, add_noise, binarise, to_images
 from vae_keras.data.sets import load
@@ -14,6 +22,7 @@ __all__ = [
     "check_images",
     "check_labels",
     "check_source",
+    "draw_labelled",
     "draw_lines",
     "hold_out",
     "images_of",

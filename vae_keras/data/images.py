@@ -82,6 +82,43 @@ def hold_out(images: Images, count: int) -> Images:
     return Images(x[:-count], y[:-count], x[-count:], y[-count:], images.class_names)
 
 
+def draw_labelled(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Draw which images are labelled, the same number of each class.
+
+    Args:
+        labels: The labels of all images, (n,).
+        count: How many images are labelled, a multiple of the number of classes that there are labels of.
+        seed: The same seed draws the same images.
+
+    Returns:
+        Their places, (count,), sorted.
+
+    Raises:
+        ValueError: For labels that are not (n,), a single class, a count that gives not every class the same number, 1
+            or more, and a class that has fewer images than that.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"labels have shape {labels.shape}. Expected (n,).")
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise ValueError(f"labels hold the classes {classes.tolist()}. Expected two or more, to tell apart.")
+    if not isinstance(count, Integral) or count < 1 or count % len(classes):
+        raise ValueError(
+            f"count is {count!r}, but there are {len(classes)} classes. Expected a multiple of that, so that each "
+            "class has the same number of labels."
+        )
+    each = count // len(classes)
+    if counts.min() < each:
+        raise ValueError(
+            f"The class {classes[counts.argmin()]} has {counts.min()} images, but {each} of each class are to be "
+            "labelled. Take fewer, or leave this class out."
+        )
+    generator = np.random.default_rng(seed)
+    drawn = [generator.choice(np.flatnonzero(labels == label), each, replace=False) for label in classes]
+    return np.sort(np.concatenate(drawn))
+
+
 def check_images(x: np.ndarray, y: np.ndarray | None = None, name: str = "images") -> None:
     """Refuse what are no images.
 

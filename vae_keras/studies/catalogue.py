@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from vae_keras.studies.labels import train_for_labels
+from vae_keras.studies.lines import train_lines
 from vae_keras.studies.recipes import ACTIVATIONS, NETWORKS, train_deep_autoencoder, train_vae
 from vae_keras.studies.records import key
 from vae_keras.studies.spaces import train_space
@@ -235,6 +237,52 @@ def generation(records: list[dict]) -> list[dict]:
     return _autoencoders_and_vaes([{**same, "data": "mnist_5k", "epochs": 40, "batch_size": 64}])
 
 
+def rates(records: list[dict]) -> list[dict]:
+    """Train VAEs with 16 latents at eight weights of the KL term, two networks, five seeds each."""
+    same = {"data": "mnist_5k", "latent_dim": 16, "activation": "GELU", "binarisation": "dynamic", "batch_size": 64}
+    arms = [
+        {**same, "network": "dense", "hidden": [256, 128], "epochs": 60, "learning_rate": 2e-3},
+        {**same, "network": "convolutional", "epochs": 30, "learning_rate": 4e-3},
+    ]
+    betas = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0, 10.0, 30.0)
+    return [{**arm, "beta": beta, "seed": seed} for seed, arm, beta in itertools.product(SEEDS[:5], arms, betas)]
+
+
+def cures(records: list[dict]) -> list[dict]:
+    """Train a deep VAE with 16 latents plainly, with warm-up and with free bits, five seeds each."""
+    plain = {"data": "mnist_5k", "latent_dim": 16, "network": "dense", "hidden": [256, 256, 256, 256]}
+    plain |= {"activation": "tanh", "binarisation": "dynamic", "batch_size": 64, "epochs": 60, "learning_rate": 2e-3}
+    plain |= {"bound_samples": 500}
+    others = [{"warm_up": 10}, {"warm_up": 30}, *({"free_nats": nats} for nats in (0.1, 0.25, 0.5))]
+    arms = [plain, *({**plain, **other} for other in others)]
+    return [{**arm, "seed": seed} for seed, arm in itertools.product(SEEDS[:5], arms)]
+
+
+def lines(records: list[dict]) -> list[dict]:
+    """Train autoencoders and VAEs on pictures of lines, and measure the paths between lines, five seeds each."""
+    same = {"epochs": 25, "batch_size": 64, "learning_rate": 1e-3}
+    return [
+        {**same, "variational": variational, "seed": seed}
+        for seed, variational in itertools.product(SEEDS[:5], (False, True))
+    ]
+
+
+def few_labels(records: list[dict]) -> list[dict]:
+    """Teach classifiers with 10 to 1,000 labels on pixels, PCA and codes, on two data sets, five seeds each."""
+    runs = []
+    for data, epochs, batch_size in (("mnist_5k", 40, 64), ("mnist", 10, 128)):
+        runs.append({"data": data, "representation": "pixels", "seed": 0})
+        network = {"network": "dense", "activation": "GELU", "learning_rate": 1e-3, "epochs": epochs}
+        for latent_dim in (10, 50):
+            same = {"data": data, "latent_dim": latent_dim}
+            runs.append({**same, "representation": "PCA", "seed": 0})
+            runs += [
+                {**same, **network, "batch_size": batch_size, "representation": representation, "seed": seed}
+                for seed, representation in itertools.product(SEEDS[:5], ("autoencoder", "VAE"))
+            ]
+    return runs
+
+
 def _autoencoders_and_vaes(settings: list[dict]) -> list[dict]:
     return [
         {**each, "variational": variational, **({"warm_up": each["epochs"] // 2} if variational else {}), "seed": seed}
@@ -256,6 +304,10 @@ STUDIES = {
     "habits": Study(habits, train_vae, workers=1),
     "spaces": Study(spaces, train_space, workers=1),
     "generation": Study(generation, train_space, workers=1),
+    "rates": Study(rates, train_vae),
+    "cures": Study(cures, train_vae),
+    "lines": Study(lines, train_lines, workers=1),
+    "few_labels": Study(few_labels, train_for_labels, workers=1),
 }
 
 # log p(x) of the test images, by binarisation and number of latents, as their authors print it, and their network.

@@ -536,7 +536,7 @@ def check_settings(run: dict, parts: Sequence[Callable]) -> None:
             if not _fits(run[name], kinds[name]):
                 raise ValueError(f"{name} is {run[name]!r}. Expected {inspect.formatannotation(kinds[name])}.")
     for name in ("epochs", "batch_size"):
-        if run[name] < 1:
+        if run.get(name, 1) < 1:
             raise ValueError(f"{name} is {run[name]!r}. Expected a whole number, 1 or more.")
 
 
