@@ -77,6 +77,12 @@ ARGUMENTS = {
     },
     "decoded_grid": {"grids": {"one": IMAGES}, "first": np.array([-1, -0.01, 0.5, 1]), "second": np.array([2, 0, -2])},
     "beta_sweep": {"betas": [0.1, 1, 10], "reconstruction_loss": [130, 140, 180], "kl_loss": [9, 6, 2]},
+    "rate_distortion": {
+        "rates": {"dense": [[9, 8], [3, 2]]},
+        "distortions": {"dense": [[80, 81], [95, 99]]},
+        "betas": [0.1, 4],
+    },
+    "latents_over_epochs": {"kl_by_latent": {"beta = 1": [[0.1, 0.2], [0.0, 1.5], [0.0, 2.0]]}},
     "curves_over": {
         "x": [1, 10, 100],
         "curves": {"bound": np.array([-9, -7, -6]), "ELBO": np.array([-9, -9, -9])},
@@ -945,6 +951,9 @@ ERRORS = [
     ("beta_sweep", {"betas": [0, 1, 10]}, "betas holds 0. Expected numbers above 0."),
     ("beta_sweep", {"reconstruction_loss": [1]}, "reconstruction_loss has shape (1,). Expected (3,), a value for"),
     ("beta_sweep", {"kl_loss": [1, 2]}, "kl_loss has shape (2,). Expected (3,)"),
+    ("rate_distortion", {"betas": [-1, 1]}, "betas hold -1. Expected weights of 0 or more."),
+    ("rate_distortion", {"distortions": {"dense": [[1, 2]]}}, "distortions['dense'] has shape (1, 2). Expected (2, 2)"),
+    ("latents_over_epochs", {"kl_by_latent": {"a": [1, 2]}}, "kl_by_latent['a'] has shape (2,). Expected (epochs,"),
     ("curves_over", {"x": [-1, 1, 2]}, "x holds -1. Expected numbers above 0."),
     ("curves_over", {"x": [1, 2]}, "curves['bound'] has shape (3,). Expected (2,), a value for each x."),
     ("curves_over", {"curves": {}}, "curves is {}. Expected"),
@@ -1010,3 +1019,54 @@ def test_bad_input_is_refused_with_its_name_and_what_was_expected(name, wrong, m
 
 def test_an_error_is_tested_for_each_function():
     assert {name for name, *_ in ERRORS} == set(FIGURES)
+
+
+def test_a_rate_and_its_distortion_have_a_line_of_the_slope_minus_beta():
+    betas = [0, 0.5, 1, 4]
+    rates = np.array([9.0, 6.0, 4.0, 1.0])[:, None] + rng(31).normal(0, 0.1, (4, 3))
+    distortions = np.array([80.0, 80.5, 82.0, 89.0])[:, None] + rng(32).normal(0, 0.1, (4, 3))
+    figure = plots.rate_distortion(
+        {"dense": rates, "other": 2 * rates}, {"dense": distortions, "other": distortions}, betas
+    )
+    assert [axis.get_title() for axis in figure.axes] == ["dense", "other"]
+    axis = figure.axes[0]
+    lines = [line for line in axis.lines if line.get_color() == plots.COLOURS[1]]
+    assert len(lines) == 4
+    for line, beta, rate, distortion in zip(lines, betas, rates.mean(axis=1), distortions.mean(axis=1), strict=True):
+        (left, right), (first, last) = line.get_xdata(), line.get_ydata()
+        assert (last - first) / (right - left) == pytest.approx(-beta)
+        assert ((left + right) / 2, (first + last) / 2) == pytest.approx((rate, distortion))
+    assert [text.get_text() for text in axis.texts] == ["0", "0.5", "1", "4"]
+    dots = np.concatenate([line.get_xydata() for line in axis.lines if line.get_linestyle() == "None"])
+    assert {tuple(dot) for dot in dots} == set(zip(rates.ravel(), distortions.ravel()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"betas": [-1.0, 1.0]}, "betas hold -1"),
+        ({"rates": {}}, "rates"),
+        ({"rates": {"a": np.ones((3, 2))}}, r"rates\['a'\] has shape \(3, 2\). Expected \(2, seeds\)"),
+        ({"distortions": {"b": np.ones((2, 2))}}, "distortions"),
+        ({"distortions": {"a": np.ones((2, 3))}}, r"distortions\['a'\] has shape \(2, 3\)"),
+        ({"distortions": {"a": np.full((2, 2), np.nan)}}, "NaN"),
+    ],
+)
+def test_rates_and_distortions_that_do_not_fit_are_refused(changed, message):
+    fits = {"rates": {"a": np.ones((2, 2))}, "distortions": {"a": np.ones((2, 2))}, "betas": [0.0, 1.0]}
+    with pytest.raises(ValueError, match=message):
+        plots.rate_distortion(**{**fits, **changed})
+
+
+def test_latents_are_drawn_over_the_epochs_on_the_same_axes():
+    values = {"a": rng(33).random((5, 3)), "b": 2 * rng(34).random((4, 2))}
+    figure = plots.latents_over_epochs(values)
+    for axis, (name, drawn) in zip(figure.axes, values.items(), strict=True):
+        assert axis.get_title() == name
+        assert len(axis.lines) == drawn.shape[1]
+        for line, expected in zip(axis.lines, drawn.T):
+            np.testing.assert_array_equal(line.get_xdata(), np.arange(1, len(drawn) + 1))
+            np.testing.assert_array_equal(line.get_ydata(), expected)
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    with pytest.raises(ValueError, match="kl_by_latent"):
+        plots.latents_over_epochs({"a": np.ones(3)})

@@ -145,6 +145,72 @@ def beta_sweep(betas: Sequence[float], reconstruction_loss: Sequence[float], kl_
 
 
 @styled
+def rate_distortion(
+    rates: Mapping[str, np.ndarray], distortions: Mapping[str, np.ndarray], betas: Sequence[float]
+) -> Figure:
+    """Draw distortion against rate, and through each mean a line of the slope -beta (Alemi et al. 2018).
+
+    Where training minimises distortion + beta * rate over all that a network can do, the line touches the curve.
+
+    Args:
+        rates: The KL terms by the name of the network, in nats per image, shape (betas, seeds).
+        distortions: The reconstruction terms by the same names, in nats per image, shape (betas, seeds).
+        betas: The weights of the KL term, 0 or more, shape (betas,).
+
+    Returns:
+        The figure, a panel for each network: a dot for each training, a curve through the means.
+
+    Raises:
+        ValueError: If there are no rates, if distortions have other names or shapes, if something is not finite, and if
+            a beta is below 0.
+    """
+    betas = check_array("betas", betas, ("betas",), "weights of the KL term")
+    if betas.min() < 0:
+        raise ValueError(f"betas hold {betas.min():g}. Expected weights of 0 or more.")
+    rates = check_arrays("rates", rates, (len(betas), "seeds"), "trainings at each beta")
+    check_names("distortions", distortions, rates)
+    figure, axes = subplots(1, len(rates), width=5.2 * len(rates), height=4.2)
+    for axis, (name, rate) in zip(axes[0], rates.items()):
+        distortion = check_array(f"distortions[{name!r}]", distortions[name], rate.shape, "as the rates have")
+        axis.plot(rate, distortion, "o", ms=3, color=COLOURS[0])
+        x, y = rate.mean(axis=1), distortion.mean(axis=1)
+        axis.plot(x, y, "-", color=GREY, lw=1)
+        width, height = max(np.ptp(rate), 1e-9), max(np.ptp(distortion), 1e-9)
+        for beta, at, level in zip(betas, x, y):
+            # Of one length on the page, whatever the slope.
+            half = 0.07 / np.hypot(1 / width, beta / height)
+            axis.plot([at - half, at + half], [level + beta * half, level - beta * half], color=COLOURS[1], lw=1.5)
+            axis.annotate(f"{beta:g}", (at, level), xytext=(6, 6), textcoords="offset points", fontsize=8)
+        axis.set(title=name, xlabel="rate: kl_loss, nats per image")
+    axes[0, 0].set_ylabel("distortion: reconstruction_loss, nats per image")
+    return figure
+
+
+@styled
+def latents_over_epochs(kl_by_latent: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the KL term of every latent over the epochs, a panel for each training, on the same axes.
+
+    Args:
+        kl_by_latent: Means over images in nats, by the name of the training, shape (epochs, latent_dim).
+
+    Returns:
+        The figure. A latent at 0 says nothing about the image.
+
+    Raises:
+        ValueError: If there is no training, and for anything but finite numbers of that shape.
+    """
+    kl_by_latent = check_arrays("kl_by_latent", kl_by_latent, ("epochs", "latent_dim"), "the KL term of each latent")
+    figure, axes = subplots(1, len(kl_by_latent), width=4.2 * len(kl_by_latent), height=3.6)
+    top = max(values.max() for values in kl_by_latent.values())
+    for axis, (name, values) in zip(axes[0], kl_by_latent.items()):
+        axis.plot(np.arange(1, len(values) + 1), values, color=COLOURS[0], lw=1)
+        axis.set(title=name, xlabel="epoch", ylim=(-0.03 * top, 1.05 * top))
+        _whole_ticks(axis)
+    axes[0, 0].set_ylabel("KL term of each latent, nats")
+    return figure
+
+
+@styled
 def curves_over(
     x: np.ndarray,
     curves: Mapping[str, np.ndarray],
