@@ -2,15 +2,17 @@
 
 In place, the notebooks keep what they print and draw, and each figure that a cell's tag names (`figure=NAME`) is
 written to figures/NAME.png, or NAME.gif where it moves. With --data, copies go into a folder of their own, figures
-beside them; what suits 60,000 images, fewer epochs and larger batches, stands in the metadata of each notebook,
-`full_data`. With --seeds 8, every notebook runs under eight other seeds, nothing is kept, and what does not hold is
-named.
+beside them, and claims.json with the seconds of each notebook and the values of its claims; what suits 60,000 images,
+fewer epochs and larger batches, stands in the metadata of each notebook, `full_data`. With --seeds 8, every notebook
+runs under eight other seeds, nothing is kept, and what does not hold is named.
 """
 
 import argparse
 import base64
 import contextlib
+import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -20,6 +22,7 @@ import nbformat
 import papermill
 
 ROOT = Path(__file__).resolve().parent.parent
+CLAIM = re.compile(r"^(?:Does not hold here\. )?(.+): (\S+), must be (?:above|below) .+\.$", re.MULTILINE)
 
 
 def main() -> None:
@@ -60,9 +63,15 @@ def run(path: Path, data: str | None, out: Path | None) -> int:
         parameters = {"DATA": data, **nbformat.read(path, as_version=4).metadata.get("full_data", {})}
         target, figures = out / path.name, out / "figures"
     figures.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
     notebook = executed(path, parameters)
     clean(notebook)
     nbformat.write(notebook, target)
+    if data is not None:
+        summary = out / "claims.json"
+        summaries = json.loads(summary.read_text()) if summary.exists() else {}
+        summaries[path.stem] = {"seconds": round(time.perf_counter() - start), "claims": claims(notebook)}
+        summary.write_text(json.dumps(summaries, indent=1, sort_keys=True) + "\n")
     return len(save_figures(notebook, figures))
 
 
@@ -122,6 +131,13 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+
+
+def claims(notebook: nbformat.NotebookNode) -> dict[str, float]:
+    """Read the values of all claims that a notebook printed, whether they held or not."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
+    return {sentence: float(value) for sentence, value in CLAIM.findall(printed)}
 
 
 def save_figures(notebook: nbformat.NotebookNode, folder: Path) -> list[str]:

@@ -175,3 +175,17 @@ def test_the_book_itself_is_refused_when_it_is_stripped(tmp_path, notebook):
         nbformat.write(stripped(notebook, keep_outputs), path)
         with pytest.raises(pytest.Collector.CollectError, match=r"book\.ipynb is stripped"):
             hook(IPyNbFile(path))
+
+
+def test_values_of_claims_are_read_whether_they_hold_or_not():
+    printed = (
+        "a, in nats: 1.5, must be above 1.\nDoes not hold here. b: c: -2e-05, must be above 0 and below 3.\nother: 3\n"
+    )
+    outputs = [nbformat.v4.new_output("stream", name="stdout", text=part) for part in (printed[:40], printed[40:])]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=outputs)])
+    claims = runpy.run_path(str(ROOT / "scripts" / "run_notebooks.py"))["claims"]
+    assert claims(notebook) == {"a, in nats": 1.5, "b: c": -2e-05}
+    # Every claim that the book prints is read.
+    for path in NOTEBOOKS:
+        outputs = [output for cell in code_cells(read(path)) for output in cell.outputs if "text" in output]
+        assert len(claims(read(path))) == len(set(re.findall(r"^.+, must be", "".join(o.text for o in outputs), re.M)))
