@@ -2,10 +2,13 @@
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import nbformat
 import pandas as pd
+from run_notebooks import claims
 
 from vae_keras import studies
 
@@ -30,6 +33,42 @@ SGD_ARMS = {
     "Adam": "Adam, not clipped",
 }
 DRAWS = {1: "1 draw of z for an image", 2: "2 draws", 5: "5 draws", 10: "10 draws"}
+# What stands in the table of other data: claims of the notebooks, and what the table calls them.
+COMPARED = {
+    "01_autoencoder": {
+        "held-out loss of the autoencoder, nats per image": "autoencoder, held-out loss, nats",
+        "share of the occupied region in gaps": "share of the occupied region in gaps",
+        "none, most crowded fifth minus gaps": "taken for none: share of the most crowded fifth minus that of the gaps",
+        "10-nearest-neighbour accuracy": "10-nearest-neighbour accuracy",
+        "share of real held-out digits that the judge names right": "real images that the judge names right, share",
+    },
+    "02_variational_autoencoder": {
+        "held-out loss with all habits, nats per image": "VAE, held-out loss, nats",
+        "median of KL(q || p(z|x)) of held-out digits, nats": "gap of the ELBO, median, nats",
+        "reconstruction_loss at the largest beta minus that at 1, nats": "reconstruction lost by beta = 10, nats",
+    },
+    "03_gelu": {
+        "dense: GELU minus LeakyReLU(0.3), mean, nats": "dense: GELU minus LeakyReLU(0.3), nats",
+        "convolutional: GELU minus LeakyReLU(0.3), mean, nats": "convolutional: GELU minus LeakyReLU(0.3), nats",
+    },
+    "04_likelihood": {
+        "bound with 1,000 samples below log p(x), held out, nats": "log p(x) minus the bound, held out, nats",
+        "the same on training images, as a share of that": "the same on training images, times that",
+        "the bound rises with the same model, nats": "gain of the bound, encoder trained on the held-out images, nats",
+        "ten latents above two, bound, nats per image": "gain of the bound by ten latents in place of two, nats",
+        "held-out ELBO: dynamic above fixed by, nats": "gain of the ELBO by dynamic binarisation, nats",
+    },
+    "05_dense_vae": {
+        "ELBO, sigma set afterwards minus sigma² = 1/2, nats": "gain of the ELBO by a sigma set afterwards, nats",
+        "ELBO, learned minus set afterwards, nats": "gain of the ELBO by a learned sigma over that, nats",
+    },
+    "06_pca_and_denoising": {
+        "squared error with activations over that of PCA, largest": "squared error, autoencoder over PCA, largest",
+        "8 latents, ratio of the errors over the lower of the other two": "that of 8 latents over the next, 2 or 32",
+        "autoencoder minus its best rival, noise 0.1, dB": "autoencoder minus its best rival, noise 0.1, dB",
+        "read rightly, originals, per cent": "originals that a classifier reads rightly, %",
+    },
+}
 DECODERS = {False: "a decoder with weights of its own", True: "a decoder with tied weights"}
 
 
@@ -216,6 +255,37 @@ def habits() -> str:
     )
 
 
+def full_data() -> str:
+    """Put what the notebooks measure on all of MNIST and on Fashion-MNIST beside what they measure on the digits."""
+    sets = {"mnist_5k": bundled_claims(), **full_runs()}
+    rows = [
+        [notebook[:2], name, *(f"{sets[data][notebook]['claims'][sentence]:.3g}" for data in DATA_NAMES)]
+        for notebook, names in COMPARED.items()
+        for sentence, name in names.items()
+    ]
+    return markdown(["notebook", "measured", *DATA_NAMES.values()], rows)
+
+
+def full_minutes() -> str:
+    """Say how long each notebook takes on other data than the bundled digits."""
+    runs = full_runs()
+    sets = [data for data in DATA_NAMES if data in runs]
+    seconds = {name: [runs[data][name]["seconds"] for data in sets] for name in runs[sets[0]]}
+    rows = [[name, *("" if s is None else f"{s / 60:.1f}" for s in both)] for name, both in seconds.items()]
+    return markdown(["notebook", *(f"{DATA_NAMES[data]}, minutes" for data in sets)], rows)
+
+
+def full_runs() -> dict:
+    """Read what `make full` found: by data set and notebook the seconds and the values of the claims."""
+    return json.loads((RESULTS / "full_data.json").read_text())
+
+
+def bundled_claims() -> dict:
+    """Read the values of the claims that stand in the notebooks, by notebook."""
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    return {path.stem: {"claims": claims(nbformat.read(path, as_version=4))} for path in paths}
+
+
 def markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Draw a table in Markdown."""
     lines = [list(headings), *map(list, rows)]
@@ -231,6 +301,8 @@ TABLES = {
     "spaces": spaces,
     "generation": generation,
     "habits": habits,
+    "full data": full_data,
+    "minutes of full data": full_minutes,
 }
 
 if __name__ == "__main__":
