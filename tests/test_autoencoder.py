@@ -2,27 +2,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from batches import Batches
 from keras import layers
 
 from vae_keras import VAE, Autoencoder, losses, networks
 
 SHAPE = (8, 8, 1)
 LABELS = np.arange(20) % 3
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of eight of one or more arrays."""
-
-    def __init__(self, *arrays):
-        super().__init__()
-        self.arrays = arrays
-
-    def __len__(self):
-        return -(-len(self.arrays[0]) // 8)
-
-    def __getitem__(self, index):
-        batch = tuple(array[8 * index : 8 * index + 8] for array in self.arrays)
-        return batch if len(batch) > 1 else batch[0]
 
 
 class Flag(layers.Layer):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from batches import Batches
 from keras import layers
 from seeding import SEED, rng
 
@@ -27,21 +28,6 @@ BUILDERS = {
         functools.partial(networks.conv_decoder, SHAPE, filters=(3,), hidden=(8,)),
     ),
 }
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of eight of images and labels, or of images alone."""
-
-    def __init__(self, *arrays):
-        super().__init__()
-        self.arrays = arrays
-
-    def __len__(self):
-        return -(-len(self.arrays[0]) // 8)
-
-    def __getitem__(self, index):
-        batch = tuple(array[8 * index : 8 * index + 8] for array in self.arrays)
-        return batch if len(batch) > 1 else batch[0]
 
 
 def make(kind="dense", model=ConditionalVAE, optimizer=None, compile_arguments=EAGERLY, latent_dim=2, **arguments):
