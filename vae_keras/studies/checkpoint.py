@@ -107,7 +107,7 @@ class Checkpoint(keras.callbacks.Callback):
             },
             "held_out": {name: float(f"{value:.6g}") for name, value in held_out.items()} if finite else None,
             "seconds": round(sum(self.history["seconds"]), 1),
-            "threads": tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count(),
+            "threads": threads(),
             "resumed": self.resumed,
         }
 
@@ -115,3 +115,8 @@ class Checkpoint(keras.callbacks.Callback):
         """Unlock the folder."""
         if self.folder:
             self.lock.close()
+
+
+def threads() -> int | None:
+    """Say on how many threads an operation runs: all cores where TensorFlow was not told otherwise."""
+    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
 
 from vae_keras.data import Images, draw_labelled
-from vae_keras.studies.checkpoint import Checkpoint
+from vae_keras.studies.checkpoint import Checkpoint, threads
 from vae_keras.studies.recipes import (
     build_autoencoder,
     build_vae,
@@ -22,6 +21,7 @@ from vae_keras.studies.recipes import (
     load_and_compile,
     load_images,
     make_optimizer,
+    mean_codes,
     settings_of,
 )
 
@@ -58,7 +58,7 @@ def train_for_labels(
         images = load_images(folders, **settings_of(load_images, run))
         train, test = linear_codes(images, **settings_of(linear_codes, run))
         result = {"status": "done", "history": {}, "held_out": measure_labels(images, train, test, **measured)}
-        result |= {"seconds": 0.0, "threads": tf.config.threading.get_intra_op_parallelism_threads(), "resumed": []}
+        result |= {"seconds": 0.0, "threads": threads(), "resumed": []}
         return {"defaults": defaults(run, parts), **result}
     build = build_vae if representation == "VAE" else build_autoencoder
     images, model = load_and_compile(run, build, folders)
@@ -66,8 +66,7 @@ def train_for_labels(
         fit_vae(model, images, checkpoint, **settings_of(fit_vae, run))
 
         def measure():
-            outputs = (model.encoder.predict(x, batch_size=500, verbose=0) for x in (images.x_train, images.x_test))
-            train, test = (z[0] if isinstance(z, (list, tuple)) else z for z in outputs)
+            train, test = (mean_codes(model, x) for x in (images.x_train, images.x_test))
             loss = model.evaluate(images.x_test, batch_size=500, verbose=0, return_dict=True)
             return loss | measure_labels(images, train, test, **measured)
 
@@ -97,7 +96,6 @@ def measure_labels(
     train: np.ndarray,
     test: np.ndarray,
     *,
-    seed: int,
     counts: Sequence[int] = (10, 50, 100, 500, 1000),
     draws: int = 10,
 ) -> dict[str, float]:
@@ -111,7 +109,6 @@ def measure_labels(
         images: Whose labels are drawn and predicted.
         train: What stands for the training images, (n, features).
         test: What stands for the held-out images, (n, features).
-        seed: Not used: the draws are numbered from 0.
         counts: Numbers of labels, the same share of each class.
         draws: How many draws of labels there are of each number.
 

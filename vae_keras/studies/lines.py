@@ -1,18 +1,24 @@
 """Lines: train an autoencoder or a VAE on pictures of one line, and measure the paths from one line to another."""
 
 import contextlib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from vae_keras import codes, networks, shapes
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.data import Images, draw_lines
 from vae_keras.studies.checkpoint import Checkpoint
-from vae_keras.studies.recipes import check_settings, defaults, fit_vae, make_optimizer, settings_of
+from vae_keras.studies.recipes import (
+    check_settings,
+    compiled,
+    defaults,
+    fit_vae,
+    make_optimizer,
+    mean_codes,
+    settings_of,
+)
 from vae_keras.vae import VAE
 
 # As many pairs, and places on the way from one to the other, as Berthelot et al. 2018 measure.
@@ -27,7 +33,7 @@ def train_lines(*, folders: dict[str, str] | None = None, backup: Path | None = 
         folders: Not used: the pictures are drawn here.
         backup: A folder in which to keep the state, so that a training that was killed goes on where it was. Delete it
             when the result is safe.
-        **run: The settings of `line_images`, `build_for_lines`, `make_optimizer`, `fit_vae` and `measure_paths`.
+        **run: The settings of `line_images`, `build_for_lines`, `make_optimizer` and `fit_vae`.
 
     Returns:
         `defaults`, the settings that the run leaves out, and what `Checkpoint.result` says; `held_out` is as
@@ -38,13 +44,10 @@ def train_lines(*, folders: dict[str, str] | None = None, backup: Path | None = 
     """
     check_settings(run, LINES_PARTS)
     images = line_images(**settings_of(line_images, run))
-    keras.utils.set_random_seed(run["seed"])
-    model = build_for_lines(images.shape, **settings_of(build_for_lines, run))
-    steps = run["epochs"] * math.ceil(len(images.x_train) / run["batch_size"])
-    model.compile(make_optimizer(steps, **settings_of(make_optimizer, run)), jit_compile=False)
+    model = compiled(run, build_for_lines, images)
     with contextlib.closing(Checkpoint(model, backup)) as checkpoint:
         fit_vae(model, images, checkpoint, **settings_of(fit_vae, run))
-        result = checkpoint.result(lambda: measure_paths(model, images, **settings_of(measure_paths, run)))
+        result = checkpoint.result(lambda: measure_paths(model, images))
     return {"defaults": defaults(run, LINES_PARTS), **result}
 
 
@@ -96,13 +99,12 @@ def build_for_lines(
     return VAE(encoder, decoder, beta) if variational else Autoencoder(encoder, decoder)
 
 
-def measure_paths(model: Autoencoder, images: Images, *, seed: int) -> dict[str, float]:
+def measure_paths(model: Autoencoder, images: Images) -> dict[str, float]:
     """Measure the decoded paths between held-out lines, and how well these lines come back.
 
     Args:
         model: A trained autoencoder, or a VAE, of which the path leads from `z_mean` to `z_mean`.
         images: Their test set holds the ends of the paths, as `line_images` gives them.
-        seed: Not used: nothing is drawn.
 
     Returns:
         The losses of the ends in nats per image; for each way, "straight" and "spherical", the means over the paths of
@@ -111,8 +113,7 @@ def measure_paths(model: Autoencoder, images: Images, *, seed: int) -> dict[str,
     """
     x = images.x_test
     result = model.evaluate(x, batch_size=500, verbose=0, return_dict=True)
-    outputs = model.encoder.predict(x, batch_size=500, verbose=0)
-    start, end = np.split(outputs[0] if isinstance(outputs, (list, tuple)) else outputs, 2)
+    start, end = np.split(mean_codes(model, x), 2)
     for name, path in PATHS.items():
         z = path(start, end, STEPS)
         pictures = model.decoder.predict(z.reshape(-1, z.shape[-1]), batch_size=500, verbose=0)
@@ -139,4 +140,4 @@ def path_measures(pictures: np.ndarray) -> dict[str, float]:
     return measured | ({"smoothness": float(smoothness[moved].mean())} if moved.any() else {})
 
 
-LINES_PARTS = (line_images, build_for_lines, make_optimizer, fit_vae, measure_paths)
+LINES_PARTS = (line_images, build_for_lines, make_optimizer, fit_vae)

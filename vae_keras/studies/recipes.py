@@ -93,12 +93,26 @@ def load_and_compile(
         The images and the model, before its first step.
     """
     images = load_images(folders, **settings_of(load_images, run))
+    return images, compiled(run, build, images)
+
+
+def compiled(run: dict, build: Callable[..., Autoencoder], images: Images) -> Autoencoder:
+    """Build and compile the model of a run.
+
+    Args:
+        run: The settings of `build` and `make_optimizer`, `epochs` and `batch_size`.
+        build: A function from the shape of an image and settings to a model.
+        images: What the model is to be trained on.
+
+    Returns:
+        The model, before its first step.
+    """
     keras.utils.set_random_seed(run["seed"])
     model = build(images.shape, **settings_of(build, run))
     steps = run["epochs"] * math.ceil(len(images.x_train) / run["batch_size"])
     # Twenty batches a call: a fifth less time for these small networks, and the same weights.
     model.compile(make_optimizer(steps, **settings_of(make_optimizer, run)), jit_compile=False, steps_per_execution=20)
-    return images, model
+    return model
 
 
 def load_images(
@@ -308,6 +322,20 @@ def fit_vae(
         fit(batches)
     else:
         fit(images.x_train, batch_size=batch_size)
+
+
+def mean_codes(model: Autoencoder, x: np.ndarray) -> np.ndarray:
+    """Encode images without noise: z of an autoencoder, z_mean of a VAE.
+
+    Args:
+        model: An autoencoder or a VAE.
+        x: Images.
+
+    Returns:
+        Latents, (n, latent_dim).
+    """
+    outputs = model.encoder.predict(x, batch_size=500, verbose=0)
+    return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
 
 
 def measure_vae(vae: VAE, x: np.ndarray, *, seed: int, bound_samples: int = 0, exact: bool = False) -> dict[str, float]:
