@@ -436,6 +436,12 @@ def test_a_grid_of_decoded_images_puts_each_in_its_place():
     assert bottom > top  # The first row is at the top.
 
 
+def test_a_grid_names_its_axes():
+    for names, given in ((("z1", "z2"), {}), (("slant", "thickness"), {"axis_names": ("slant", "thickness")})):
+        (axis,) = FIGURES["decoded_grid"](**given).axes
+        assert (axis.get_xlabel(), axis.get_ylabel()) == names
+
+
 def test_each_decoder_has_a_grid_of_its_own():
     axes = plots.decoded_grid({"one": IMAGES, "two": 1 - IMAGES}, np.arange(4), np.arange(3)).axes
     assert [axis.get_title() for axis in axes] == ["one", "two"]
@@ -894,6 +900,7 @@ ERRORS = [
     ("decoded_grid", {"grids": {"a": IMAGES[:11]}}, "grids['a'] has shape (11, 4, 3, 1). Expected (12, height, width,"),
     ("decoded_grid", {"first": np.ones((2, 2))}, "first has shape (2, 2). Expected (columns,), the values of z1."),
     ("decoded_grid", {"second": [1, np.inf, 2]}, "second holds NaN or infinity"),
+    ("decoded_grid", {"axis_names": ["slant"]}, "axis_names has shape (1,). Expected (2,), one for each axis."),
     ("latent_scatter", {"spaces": {}}, "spaces is {}. Expected"),
     ("latent_scatter", {"spaces": Z}, "spaces is array("),
     ("latent_scatter", {"spaces": {"a": np.ones((300, 3))}}, "spaces['a'] has shape (300, 3). Expected (n, 2), a"),

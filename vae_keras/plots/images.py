@@ -87,7 +87,9 @@ def image_grid(
 
 
 @styled
-def decoded_grid(grids: Mapping[str, np.ndarray], first: np.ndarray, second: np.ndarray) -> Figure:
+def decoded_grid(
+    grids: Mapping[str, np.ndarray], first: np.ndarray, second: np.ndarray, axis_names: Sequence[str] = ("z1", "z2")
+) -> Figure:
     """Draw images decoded on a grid of latents as one picture, with the latents on the axes, a panel for each decoder.
 
     Args:
@@ -95,17 +97,19 @@ def decoded_grid(grids: Mapping[str, np.ndarray], first: np.ndarray, second: np.
             or 3 channels, in [0, 1].
         first: The values of z1 from left to right, shape (columns,).
         second: The values of z2 from top to bottom, shape (rows,).
+        axis_names: What the two axes are, from left to right and from top to bottom. Default "z1" and "z2".
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: If `grids` is empty, `first` or `second` is not a row of finite numbers, or a grid does not hold an
-            image in [0, 1] for each pair of them.
+        ValueError: If `grids` is empty, `first` or `second` is not a row of finite numbers, a grid does not hold an
+            image in [0, 1] for each pair of them, or there are not two names of axes.
     """
     check_mapping("grids", grids)
     first = check_array("first", first, ("columns",), "the values of z1")
     second = check_array("second", second, ("rows",), "the values of z2")
+    check_length("axis_names", axis_names, 2, "one for each axis")
     rows, columns = len(second), len(first)
     side = 6.6 if len(grids) == 1 else 4.6
     figure, axes = subplots(1, len(grids), width=side * len(grids), height=side * rows / columns)
@@ -118,7 +122,7 @@ def decoded_grid(grids: Mapping[str, np.ndarray], first: np.ndarray, second: np.
         axis.imshow(picture.reshape(rows * height, columns * width, channels), vmin=0, vmax=1)
         axis.set_xticks((np.arange(columns) + 0.5) * width - 0.5, _ticks(first), fontsize=7)
         axis.set_yticks((np.arange(rows) + 0.5) * height - 0.5, _ticks(second), fontsize=7)
-        axis.set(xlabel="z1", ylabel="z2", title=title)
+        axis.set(xlabel=axis_names[0], ylabel=axis_names[1], title=title)
     return figure
 
 
