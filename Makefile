@@ -13,7 +13,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .PHONY: help notebooks test test-seeds notebooks-seeds lab full study readme lint format clean
 
 help:
-	@echo "make notebooks              run every notebook in order on the bundled digits"
+	@echo "make notebooks              run every notebook on the bundled digits, two at once"
 	@echo "make test                   run the unit tests, and check every output of the notebooks"
 	@echo "make lab                    open the notebooks in JupyterLab"
 	@echo "make full DATA=mnist        run the notebooks on full data, into full/mnist; or fashion_mnist, or a folder"

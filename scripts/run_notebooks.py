@@ -1,21 +1,25 @@
-"""Run the notebooks in order, in place on the bundled digits or, with papermill's parameters, on other data or seeds.
+"""Run the notebooks, in place on the bundled digits or, with papermill's parameters, on other data or seeds.
 
 In place, the notebooks keep what they print and draw, and each figure that a cell's tag names (`figure=NAME`) is
 written to figures/NAME.png, or NAME.gif where it moves. With --data, copies go into a folder of their own, figures
 beside them, and claims.json with the seconds of each notebook and the values of its claims; what suits 60,000 images,
 fewer epochs and larger batches, stands in the metadata of each notebook, `full_data`. With --seeds 8, every notebook
-runs under eight other seeds, nothing is kept, and what does not hold is named.
+runs under eight other seeds, nothing is kept, and what does not hold is named. Two run at once, because one alone
+does not keep two cores busy; --workers 1 runs them one by one.
 """
 
 import argparse
 import base64
+import concurrent.futures
 import contextlib
+import itertools
 import json
 import os
 import re
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -30,6 +34,7 @@ def main() -> None:
     parser.add_argument("--data", help="mnist, fashion_mnist or a folder of IDX files")
     parser.add_argument("--out", type=Path, help="folder for the copies that --data makes")
     parser.add_argument("--seeds", type=int, metavar="N", help="check the claims under N other seeds")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="run N at once (default: 2)")
     parser.add_argument("notebooks", nargs="*", help="names of notebooks, such as 01_autoencoder; default: all")
     arguments = parser.parse_args()
     if (arguments.data is None) != (arguments.out is None):
@@ -42,19 +47,26 @@ def main() -> None:
         )
     paths = [path for path in paths if not arguments.notebooks or path.stem in arguments.notebooks]
     start = time.perf_counter()
-    if arguments.seeds:
-        broken = [f"{path.stem}, seed {seed}" for path in paths for seed in check_seeds(path, arguments.seeds)]
-        done = f"{len(paths)} notebooks under {arguments.seeds} seeds"
-        if broken:
-            sys.exit(f"{len(broken)} did not hold: {'; '.join(broken)}")
-    else:
-        figures = sum(run(path, arguments.data, arguments.out) for path in paths)
-        done = f"{len(paths)} notebooks and {figures} figures"
+    with concurrent.futures.ProcessPoolExecutor(arguments.workers) as pool:
+        if arguments.seeds:
+            tasks = list(itertools.product(paths, range(1, arguments.seeds + 1)))
+            held = pool.map(holds, *zip(*tasks, strict=True))
+            broken = [f"{path.stem}, seed {seed}" for (path, seed), holding in zip(tasks, held) if not holding]
+            done = f"{len(paths)} notebooks under {arguments.seeds} seeds"
+            if broken:
+                sys.exit(f"{len(broken)} did not hold: {'; '.join(broken)}")
+        else:
+            figures = 0
+            for path, found in zip(paths, pool.map(partial(run, data=arguments.data, out=arguments.out), paths)):
+                figures += found.pop("figures")
+                if arguments.out:
+                    keep(arguments.out / "claims.json", path.stem, found)
+            done = f"{len(paths)} notebooks and {figures} figures"
     print(f"{done}, in {(time.perf_counter() - start) / 60:.1f} minutes.")
 
 
-def run(path: Path, data: str | None, out: Path | None) -> int:
-    """Run a notebook, keep it and its figures, and return how many there are."""
+def run(path: Path, data: str | None, out: Path | None) -> dict:
+    """Run a notebook, keep it and its figures, and return the number of these, the seconds, and the claims' values."""
     parameters = {}
     target, figures = path, ROOT / "figures"
     if data is not None:
@@ -67,25 +79,25 @@ def run(path: Path, data: str | None, out: Path | None) -> int:
     notebook = executed(path, parameters)
     clean(notebook)
     nbformat.write(notebook, target)
-    if data is not None:
-        summary = out / "claims.json"
-        summaries = json.loads(summary.read_text()) if summary.exists() else {}
-        summaries[path.stem] = {"seconds": round(time.perf_counter() - start), "claims": claims(notebook)}
-        summary.write_text(json.dumps(summaries, indent=1, sort_keys=True) + "\n")
-    return len(save_figures(notebook, figures))
+    seconds = round(time.perf_counter() - start)
+    return {"figures": len(save_figures(notebook, figures)), "seconds": seconds, "claims": claims(notebook)}
 
 
-def check_seeds(path: Path, count: int) -> list[int]:
-    """Run a notebook under seeds 1 to `count`, and return those under which it stopped."""
-    stopped = []
-    for seed in range(1, count + 1):
-        parameters = {"SEEDS": [3 * seed, 3 * seed + 1, 3 * seed + 2]} if has_seeds(path) else {"SEED": seed}
-        try:
-            executed(path, parameters)
-        except papermill.PapermillExecutionError as error:
-            stopped.append(seed)
-            print(f"seed {seed}: {error.evalue}", flush=True)
-    return stopped
+def keep(summary: Path, name: str, found: dict) -> None:
+    """Put what a notebook found into a file that holds what all of them found."""
+    summaries = json.loads(summary.read_text()) if summary.exists() else {}
+    summary.write_text(json.dumps({**summaries, name: found}, indent=1, sort_keys=True) + "\n")
+
+
+def holds(path: Path, seed: int) -> bool:
+    """Run a notebook under another seed, and say whether all of its claims hold."""
+    parameters = {"SEEDS": [3 * seed, 3 * seed + 1, 3 * seed + 2]} if has_seeds(path) else {"SEED": seed}
+    try:
+        executed(path, parameters)
+    except papermill.PapermillExecutionError as error:
+        print(f"{path.stem}, seed {seed}: {error.evalue}", flush=True)
+        return False
+    return True
 
 
 def has_seeds(path: Path) -> bool:
@@ -95,8 +107,6 @@ def has_seeds(path: Path) -> bool:
 
 def executed(path: Path, parameters: dict) -> nbformat.NotebookNode:
     """Execute a notebook in a folder of its own, so that one that fails leaves that in place as it was."""
-    cells = sum(cell.cell_type == "code" for cell in nbformat.read(path, as_version=4).cells)
-    print(f"{path.stem}: {cells} cells ...", end=" ", flush=True)
     start = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory() as folder, quiet_kernels():
@@ -106,7 +116,7 @@ def executed(path: Path, parameters: dict) -> nbformat.NotebookNode:
             )
             return nbformat.read(copy, as_version=4)
     finally:
-        print(f"{time.perf_counter() - start:.0f} s", flush=True)
+        print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import importlib
+import json
 import os
 import re
 import runpy
@@ -189,3 +191,33 @@ def test_values_of_claims_are_read_whether_they_hold_or_not():
     for path in NOTEBOOKS:
         outputs = [output for cell in code_cells(read(path)) for output in cell.outputs if "text" in output]
         assert len(claims(read(path))) == len(set(re.findall(r"^.+, must be", "".join(o.text for o in outputs), re.M)))
+
+
+def test_notebooks_run_on_other_data_and_under_other_seeds_and_are_left_as_they_are(tmp_path, monkeypatch, capfd):
+    for name, bound in (("first", 2.0), ("second", 1.0)):
+        notebook = small_notebook()
+        notebook.cells = notebook.cells[:2]
+        notebook.cells[0].metadata["tags"] = ["parameters"]
+        notebook.cells[0].source = f'SEED = 0\nDATA = "mnist_5k"\nEPOCHS = 9\nbound = {bound}'
+        loaded = f"import runpy\n\nclaim = runpy.run_path({CLAIMS!r})['claim']\n"
+        notebook.cells[1].source = loaded + 'claim("epochs and seed", 0.1 * EPOCHS + 0.3 * SEED, below=bound)'
+        notebook.metadata["full_data"] = {"EPOCHS": 3}
+        (tmp_path / "notebooks").mkdir(exist_ok=True)
+        nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    script = importlib.import_module("run_notebooks")
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    before = {path: path.read_text() for path in (tmp_path / "notebooks").iterdir()}
+    monkeypatch.setattr(sys, "argv", ["run_notebooks.py", "--data", "mnist", "--out", str(tmp_path / "full")])
+    script.main()
+    found = json.loads((tmp_path / "full" / "claims.json").read_text())
+    assert found.keys() == {"first", "second"}
+    for value in found.values():
+        assert value.keys() == {"seconds", "claims"}
+        assert value["claims"] == {"epochs and seed": 0.3}
+    # Under seed 1 both measure 0.9 + 0.3.
+    monkeypatch.setattr(sys, "argv", ["run_notebooks.py", "--seeds", "1"])
+    with pytest.raises(SystemExit, match=r"^1 did not hold: second, seed 1$"):
+        script.main()
+    assert "second, seed 1: " in capfd.readouterr().out
+    assert {path: path.read_text() for path in (tmp_path / "notebooks").iterdir()} == before
