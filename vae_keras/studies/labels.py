@@ -148,6 +148,7 @@ def spread_labels(train: np.ndarray, labels: np.ndarray, chosen: np.ndarray, tes
     places = np.concatenate([chosen, others])
     known = np.full(len(places), -1)
     known[: len(chosen)] = labels[chosen]
+    # Until the labels rest: with fewer steps, or a finer tolerance, it stops before and warns.
     spread = LabelSpreading(kernel="knn", n_neighbors=7, alpha=0.99, max_iter=3000, tol=1e-2).fit(train[places], known)
     nearest = KNeighborsClassifier(1).fit(train[places], spread.transduction_)
     return nearest.predict(test)
