@@ -19,6 +19,7 @@ from vae_keras.autoencoder import Autoencoder
 from vae_keras.claims import claim
 from vae_keras.conditional import ConditionalVAE
 from vae_keras.sampling import Sampling
+from vae_keras.semi_supervised import SemiSupervisedVAE
 from vae_keras.vae import VAE, WarmUp
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Autoencoder",
     "ConditionalVAE",
     "Sampling",
+    "SemiSupervisedVAE",
     "WarmUp",
     "activity",
     "claim",

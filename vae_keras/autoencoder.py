@@ -46,6 +46,8 @@ class Autoencoder(keras.Model):
     encoder_outputs: tuple[str, ...] = ("z",)
     # How many classes there are, where the networks take the class of each image.
     classes: int | None = None
+    # -1 where an image may come without a label.
+    least_label: int = 0
 
     def __init__(
         self,
@@ -157,10 +159,10 @@ class Autoencoder(keras.Model):
             )
         if kwargs.get("class_weight") is not None:
             raise ValueError("class_weight is given, but every image counts the same here. Leave it out.")
-        check_source(x, y, kwargs.get("sample_weight"), classes=self.classes)
+        self._check_source(x, y, kwargs.get("sample_weight"))
         if validation_data is not None:
             validation = keras.utils.unpack_x_y_sample_weight(validation_data)
-            check_source(*validation, name="validation_data", classes=self.classes)
+            self._check_source(*validation, name="validation_data")
         return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
@@ -178,8 +180,11 @@ class Autoencoder(keras.Model):
         Raises:
             ValueError: For data that do not fit.
         """
-        check_source(x, y, kwargs.get("sample_weight"), classes=self.classes)
+        self._check_source(x, y, kwargs.get("sample_weight"))
         return super().evaluate(x, y, *args, **kwargs)
+
+    def _check_source(self, *source, **name):
+        check_source(*source, **name, classes=self.classes, least_label=self.least_label)
 
     def get_config(self) -> dict:
         """Name what the model is made of, so that it can be saved."""

@@ -68,10 +68,10 @@ class VAE(Autoencoder):
     ):
         super().__init__(encoder, decoder, reconstruction_loss, **kwargs)
         self.samples = _checked_samples(samples, encoder)
-        self.reconstruction_weight = _checked_number("reconstruction_weight", reconstruction_weight)
-        self.free_nats = _checked_number("free_nats", free_nats, meaning="what each latent is charged at least")
+        self.reconstruction_weight = checked_number("reconstruction_weight", reconstruction_weight)
+        self.free_nats = checked_number("free_nats", free_nats, meaning="what each latent is charged at least")
         # A variable and not a number: a compiled train_step would keep the number that it saw first.
-        self._beta = keras.Variable(_checked_number("beta", beta), trainable=False, dtype="float32", name="beta")
+        self._beta = keras.Variable(checked_number("beta", beta), trainable=False, dtype="float32", name="beta")
         self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss", dtype="float64")
 
     @property
@@ -81,7 +81,7 @@ class VAE(Autoencoder):
 
     @beta.setter
     def beta(self, value: float):
-        self._beta.assign(_checked_number("beta", value))
+        self._beta.assign(checked_number("beta", value))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -190,7 +190,20 @@ def _checked_samples(samples: int, encoder: keras.Model) -> int:
     return int(samples)
 
 
-def _checked_number(name: str, value: float, meaning: str = "the weight of a term of the loss") -> float:
+def checked_number(name: str, value: float, meaning: str = "the weight of a term of the loss") -> float:
+    """Refuse what is no number that a weight can have.
+
+    Args:
+        name: What the message calls it.
+        value: Expected a number from 0 to the largest of float32.
+        meaning: What the message says it is.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: For anything else.
+    """
     if not isinstance(value, Real) or not 0 <= value <= LARGEST:
         raise ValueError(
             f"{name} is {value!r}. Expected a number from 0 to {LARGEST:.2g}, the largest of float32: {meaning}."

@@ -6,10 +6,11 @@ from vae_keras.data.images import (
     check_images,
     check_labels,
     check_source,
-    draw_labelled,
+    check_whole,
     hold_out,
     images_of,
 )
+from vae_keras.data.labels import PartlyLabelled, draw_labelled
 from vae_keras.data.lines import draw_lines
 from vae_keras.data.pixels import DynamicBinarisation, add_noise, binarise, to_images
 from vae_keras.data.sets import load
@@ -17,11 +18,13 @@ from vae_keras.data.sets import load
 __all__ = [
     "DynamicBinarisation",
     "Images",
+    "PartlyLabelled",
     "add_noise",
     "binarise",
     "check_images",
     "check_labels",
     "check_source",
+    "check_whole",
     "draw_labelled",
     "draw_lines",
     "hold_out",

@@ -82,43 +82,6 @@ def hold_out(images: Images, count: int) -> Images:
     return Images(x[:-count], y[:-count], x[-count:], y[-count:], images.class_names)
 
 
-def draw_labelled(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Draw which images are labelled, the same number of each class.
-
-    Args:
-        labels: The labels of all images, (n,).
-        count: How many images are labelled, a multiple of the number of classes that there are labels of.
-        seed: The same seed draws the same images.
-
-    Returns:
-        Their places, (count,), sorted.
-
-    Raises:
-        ValueError: For labels that are not (n,), a single class, a count that gives not every class the same number, 1
-            or more, and a class that has fewer images than that.
-    """
-    labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ValueError(f"labels have shape {labels.shape}. Expected (n,).")
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise ValueError(f"labels hold the classes {classes.tolist()}. Expected two or more, to tell apart.")
-    if not isinstance(count, Integral) or count < 1 or count % len(classes):
-        raise ValueError(
-            f"count is {count!r}, but there are {len(classes)} classes. Expected a multiple of that, so that each "
-            "class has the same number of labels."
-        )
-    each = count // len(classes)
-    if counts.min() < each:
-        raise ValueError(
-            f"The class {classes[counts.argmin()]} has {counts.min()} images, but {each} of each class are to be "
-            "labelled. Take fewer, or leave this class out."
-        )
-    generator = np.random.default_rng(seed)
-    drawn = [generator.choice(np.flatnonzero(labels == label), each, replace=False) for label in classes]
-    return np.sort(np.concatenate(drawn))
-
-
 def check_images(x: np.ndarray, y: np.ndarray | None = None, name: str = "images") -> None:
     """Refuse what are no images.
 
@@ -156,13 +119,29 @@ def check_images(x: np.ndarray, y: np.ndarray | None = None, name: str = "images
         raise ValueError(f"{name} has {len(x)} images but {labels} labels. Expected one label for each image.")
 
 
-def check_labels(y: Any, classes: int, name: str = "labels") -> None:
+def check_whole(name: str, value: Any, least: int = 0) -> None:
+    """Refuse what is no whole number, or too small.
+
+    Args:
+        name: What the message calls it.
+        value: Expected a whole number.
+        least: The smallest that is allowed.
+
+    Raises:
+        ValueError: For anything else.
+    """
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}. Expected a whole number, {least} or more.")
+
+
+def check_labels(y: Any, classes: int, name: str = "labels", least: int = 0) -> None:
     """Refuse what are no labels.
 
     Args:
-        y: Expected whole numbers from 0 to `classes` - 1, (n,).
+        y: Expected whole numbers from `least` to `classes` - 1, (n,).
         classes: How many classes there are.
         name: What the message calls them.
+        least: 0, or -1 where that stands for no label.
 
     Raises:
         ValueError: For another shape, anything but whole numbers, and labels without a class.
@@ -174,9 +153,9 @@ def check_labels(y: Any, classes: int, name: str = "labels") -> None:
             "np.unique(labels, return_inverse=True) counts other labels from 0, and one_hot.argmax(axis=1) undoes "
             "one-hot ones."
         )
-    if np.any((y < 0) | (y >= classes)):
+    if np.any((y < least) | (y >= classes)):
         raise ValueError(
-            f"{name} runs from {y.min()} to {y.max()}, but there are {classes} classes. Expected labels 0 to "
+            f"{name} runs from {y.min()} to {y.max()}, but there are {classes} classes. Expected labels {least} to "
             f"{classes - 1}; give every label a class name, or the networks more classes."
         )
 
@@ -199,7 +178,9 @@ def images_of(data: Any) -> Any:
     return images
 
 
-def check_source(x: Any, y: Any = None, sample_weight: Any = None, name: str = "x", classes: int | None = None) -> None:
+def check_source(
+    x: Any, y: Any = None, sample_weight: Any = None, name: str = "x", classes: int | None = None, least_label: int = 0
+) -> None:
     """Refuse what `fit` and `evaluate` cannot use, before they begin.
 
     Args:
@@ -210,6 +191,7 @@ def check_source(x: Any, y: Any = None, sample_weight: Any = None, name: str = "
         name: What the message calls the source.
         classes: How many classes there are, where the model needs labels as `check_labels` wants them; None where
             labels play no part.
+        least_label: The least label, as for `check_labels`.
 
     Raises:
         ValueError: For an empty source, for what are no images, for weights of the images, and, with `classes`, for
@@ -235,4 +217,4 @@ def check_source(x: Any, y: Any = None, sample_weight: Any = None, name: str = "
                 f"{name} comes without labels. Expected the class of each image: fit(x, y), "
                 "validation_data=(x_test, y_test), or batches of (x, y)."
             )
-        check_labels(keras.ops.convert_to_numpy(labels), classes, name=f"y of {name}")
+        check_labels(keras.ops.convert_to_numpy(labels), classes, name=f"y of {name}", least=least_label)

@@ -1,12 +1,11 @@
 """Pixels: bytes into numbers, grey into black and white, and noise."""
 
-from numbers import Integral, Real
-from typing import Any
+from numbers import Real
 
 import keras
 import numpy as np
 
-from vae_keras.data.images import check_images
+from vae_keras.data.images import check_images, check_whole
 
 
 def to_images(pixels: np.ndarray) -> np.ndarray:
@@ -55,7 +54,7 @@ def binarise(images: np.ndarray, seed: int = 0) -> np.ndarray:
         ValueError: For anything but images in [0, 1], and for a seed that is no whole number, 0 or more.
     """
     check_images(images)
-    _check_whole("seed", seed)
+    check_whole("seed", seed)
     return _draw_pixels(images, np.random.default_rng(seed))
 
 
@@ -75,7 +74,7 @@ def add_noise(images: np.ndarray, stddev: float, seed: int = 0) -> np.ndarray:
             more.
     """
     check_images(images)
-    _check_whole("seed", seed)
+    check_whole("seed", seed)
     if not isinstance(stddev, Real) or not 0 <= stddev < np.inf:
         raise ValueError(f"stddev is {stddev!r}. Expected a standard deviation, 0 or more, in units of a white pixel.")
     noise = np.random.default_rng(seed).standard_normal(images.shape, dtype="float32")
@@ -105,8 +104,8 @@ class DynamicBinarisation(keras.utils.PyDataset):
     def __init__(self, images: np.ndarray, batch_size: int = 128, seed: int = 0):
         super().__init__()
         check_images(images)
-        _check_whole("batch_size", batch_size, least=1)
-        _check_whole("seed", seed)
+        check_whole("batch_size", batch_size, least=1)
+        check_whole("seed", seed)
         self.images = images
         self.batch_size = batch_size
         self.seed = seed
@@ -128,18 +127,13 @@ class DynamicBinarisation(keras.utils.PyDataset):
         Raises:
             ValueError: For an epoch that is no whole number, 0 or more.
         """
-        _check_whole("epoch", epoch)
+        check_whole("epoch", epoch)
         self.epoch = epoch
         self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
 
     def on_epoch_end(self) -> None:
         """Go to the next epoch, as Keras asks for."""
         self.begin_epoch(self.epoch + 1)
-
-
-def _check_whole(name: str, value: Any, least: int = 0) -> None:
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} is {value!r}. Expected a whole number, {least} or more.")
 
 
 def _draw_pixels(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
