@@ -197,10 +197,11 @@ def choices_of_training() -> str:
 
 
 def measured(study: str) -> pd.DataFrame:
-    """Put the records of a study of spaces into a table, a row for each run: its settings and what was measured."""
+    """Put the records of a study into a table, a row for each run: its settings and what was measured."""
     records = pd.json_normalize(studies.read(study, RESULTS))
     table = records.filter(regex=r"^(run|held_out)\.").rename(columns=lambda name: name.split(".", 1)[1])
-    table["model"] = table["variational"].map({False: "autoencoder", True: "VAE"})
+    if "variational" in table:
+        table["model"] = table["variational"].map({False: "autoencoder", True: "VAE"})
     return table.replace({"data": DATA_NAMES})
 
 
@@ -255,6 +256,18 @@ def habits() -> str:
     )
 
 
+def lines() -> str:
+    """Compare walks between pictures of lines with published ones."""
+    rows = []
+    for model, runs in measured("lines").groupby("model", sort=False):
+        for way in ("straight", "spherical"):
+            distance, smoothness = 1000 * runs[f"{way}, distance"], runs[f"{way}, smoothness"]
+            rows.append([model, "here", way, with_range(distance, ".2f"), with_range(smoothness, ".2f")])
+    for model, values in studies.PUBLISHED_LINES.items():
+        rows.append([model, "Berthelot et al. 2018, table 1", "straight", *values])
+    return markdown(["model", "trained", "path", "distance, thousandths", "smoothness"], rows)
+
+
 def full_data() -> str:
     """Put what the notebooks measure on all of MNIST and on Fashion-MNIST beside what they measure on the digits."""
     sets = {"mnist_5k": bundled_claims(), **full_runs()}
@@ -301,6 +314,7 @@ TABLES = {
     "spaces": spaces,
     "generation": generation,
     "habits": habits,
+    "lines": lines,
     "full data": full_data,
     "minutes of full data": full_minutes,
 }

@@ -60,6 +60,10 @@ def drawn(monkeypatch):
     return importlib.import_module("fill_readme")
 
 
+# Studies without an arm that is called GELU: another number there has to show in every one of their records.
+NO_GELU = ("spaces", "habits", "lines")
+
+
 def test_tables_of_the_readme_are_those_of_the_records(drawn, monkeypatch):
     pages = [page.read_text() for page in drawn.PAGES]
     assert [drawn.filled(page) for page in pages] == pages
@@ -70,7 +74,7 @@ def test_tables_of_the_readme_are_those_of_the_records(drawn, monkeypatch):
     def altered(study, folder):
         return [
             {**record, "held_out": {name: value + 9 for name, value in record["held_out"].items()}}
-            if (record["run"]["activation"] == "GELU" or study in ("spaces", "habits")) and record["held_out"]
+            if (study in NO_GELU or record["run"]["activation"] == "GELU") and record["held_out"]
             else record
             for record in read(study, folder)
         ]

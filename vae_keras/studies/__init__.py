@@ -1,6 +1,6 @@
 """Studies: many trainings, a record each, and what the records say. `python -m vae_keras.studies NAME` runs one."""
 
-from vae_keras.studies.catalogue import PUBLISHED, STUDIES, sgd_arm
+from vae_keras.studies.catalogue import PUBLISHED, PUBLISHED_LINES, STUDIES, sgd_arm
 from vae_keras.studies.records import read
 from vae_keras.studies.tables import (
     DATA_NAMES,
@@ -17,6 +17,7 @@ from vae_keras.studies.tables import (
 __all__ = [
     "DATA_NAMES",
     "PUBLISHED",
+    "PUBLISHED_LINES",
     "STUDIES",
     "bootstrap_interval",
     "curves",

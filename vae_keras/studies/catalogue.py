@@ -317,6 +317,14 @@ PUBLISHED = {
     ("dynamic", 50): (-86.76, "Burda et al. 2016, table 1", "784-200-200-50 tanh"),
 }
 
+# Walks between lines, straight ones, after Berthelot et al. 2018, table 1: by model the distance to the nearest line in
+# thousandths, and the smoothness, each with its standard deviation.
+PUBLISHED_LINES = {
+    "autoencoder": ("6.88 ± 0.21", "0.44 ± 0.04"),
+    "VAE": ("1.21 ± 0.17", "0.49 ± 0.13"),
+    "ACAI": ("0.24 ± 0.01", "0.10 ± 0.01"),
+}
+
 
 def sgd_arm(run: dict) -> str:
     """Name the arm of the study `sgd` to which a run belongs.
