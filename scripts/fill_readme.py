@@ -268,6 +268,38 @@ def lines() -> str:
     return markdown(["model", "trained", "path", "distance, thousandths", "smoothness"], rows)
 
 
+def few_labels() -> str:
+    """Say how many held-out images classifiers name right, by the number of labels and what they are shown."""
+    counts, rows = (10, 50, 100, 500, 1000), []
+    places = ["data", "representation", "latent_dim"]
+    for place, runs in measured("few_labels").groupby(places, sort=False, dropna=False):
+        *names, latent_dim = place
+        for classifier in ("SVM", "5-NN", "spreading"):
+            # One number for each network: the mean over the draws of the labels.
+            shares = [100 * runs.filter(like=f"{classifier}, {count} labels,").mean(axis=1) for count in counts]
+            cells = [with_range(share, ".1f") if len(runs) > 1 else f"{share.mean():.1f}" for share in shares]
+            rows.append([*names, f"{latent_dim:.0f}" if latent_dim > 0 else "", classifier, *cells])
+    return markdown(["data", "shown", "latents", "classifier", *(f"{count} labels" for count in counts)], rows)
+
+
+def semi_supervised() -> str:
+    """Say what model M2 makes of a hundred labels, beside its classifier and others that have the same labels."""
+    places = ["data", "seed"]
+    pixels = measured("few_labels").query("representation == 'pixels'").set_index("data")
+    columns = {"right": "M2", "right, labels alone": "its classifier alone"}
+    table = measured("semi_supervised").query("seed < 100").set_index(places).rename(columns=columns)
+    for classifier in ("SVM", "spreading"):
+        table[f"{classifier} on pixels"] = [
+            pixels.loc[data, f"{classifier}, 100 labels, draw {seed}"] for data, seed in table.index
+        ]
+    shown = [*columns.values(), "SVM on pixels", "spreading on pixels", "as asked", "none"]
+    rows = [
+        [data, *(with_range(100 * runs[name], ".1f") for name in shown)]
+        for data, runs in table.groupby("data", sort=False)
+    ]
+    return markdown(["data", *shown], rows)
+
+
 def full_data() -> str:
     """Put what the notebooks measure on all of MNIST and on Fashion-MNIST beside what they measure on the digits."""
     sets = {"mnist_5k": bundled_claims(), **full_runs()}
@@ -315,6 +347,8 @@ TABLES = {
     "generation": generation,
     "habits": habits,
     "lines": lines,
+    "few labels": few_labels,
+    "semi-supervised": semi_supervised,
     "full data": full_data,
     "minutes of full data": full_minutes,
 }

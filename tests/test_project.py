@@ -1,6 +1,7 @@
 """The files around the package agree with each other."""
 
 import importlib
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -12,7 +13,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from vae_keras import studies
-from vae_keras.studies import labels, lines, recipes, spaces
+from vae_keras.studies import labels, lines, recipes, semi_supervised, spaces
 from vae_keras.studies.records import key, read_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +62,7 @@ def drawn(monkeypatch):
 
 
 # Studies without an arm that is called GELU: another number there has to show in every one of their records.
-NO_GELU = ("spaces", "habits", "lines")
+NO_GELU = ("spaces", "habits", "lines", "few_labels", "semi_supervised")
 
 
 def test_tables_of_the_readme_are_those_of_the_records(drawn, monkeypatch):
@@ -139,6 +140,39 @@ def test_how_far_a_bound_lies_below_log_p_is_what_the_record_says(drawn):
     assert text.format(**found) in page
 
 
+def test_what_codes_are_worth_with_few_labels_is_what_the_records_say(drawn):
+    pages = [" ".join(page.read_text().split()) for page in drawn.PAGES]
+    table = drawn.measured("few_labels")
+    pixels = table[(table["data"] == "MNIST") & (table["representation"] == "pixels")]
+
+    def right(runs, classifier, count):
+        return 100 * runs.filter(like=f"{classifier}, {count} labels,").mean(axis=1).mean()
+
+    of_ten = dict(list(table[table["latent_dim"] == 10].groupby(["data", "representation"])))
+    shares = [right(of_ten["MNIST", name], "SVM", 100) for name in ("autoencoder", "VAE")]
+    shares.append(right(pixels, "SVM", 100))
+    text = "names {:.0f} % right on the one, {:.0f} % on the other, and {:.0f} % on pixels"
+    assert text.format(*shares) in pages[0]
+    text = "{:.1f} % right on the autoencoder's ten numbers, {:.1f} % on the VAE's and {:.1f} % on pixels"
+    assert text.format(*shares) in pages[1]
+    for data, counts in (("MNIST", (10, 50, 100, 500, 1000)), ("bundled digits", (10, 50))):
+        for classifier, count in itertools.product(("SVM", "5-NN", "spreading"), counts):
+            autoencoder, vae = (right(of_ten[data, name], classifier, count) for name in ("autoencoder", "VAE"))
+            assert autoencoder > vae, (data, classifier, count)
+
+
+def test_what_images_without_labels_are_worth_is_what_the_records_say(drawn):
+    page = " ".join((ROOT / "results" / "README.md").read_text().split())
+    runs = drawn.measured("semi_supervised")
+    runs["gain"] = 100 * (runs["right"] - runs["right, labels alone"])
+    chosen, tried = runs[runs["seed"] < 100], runs[runs["seed"] >= 100].set_index("classifier_weight")
+    gains = chosen.groupby("data")["gain"].mean()
+    text = "worth {:.0f} per cent to its classifier on the bundled digits, and {:.0f} on MNIST"
+    assert text.format(gains["bundled digits"], gains["MNIST"]) in page
+    assert tried["gain"][10.0] < 0 < tried["gain"][300.0]
+    assert tried["right"].idxmax() in (300.0, 1000.0)
+
+
 def test_a_table_says_how_many_runs_diverged(drawn, monkeypatch):
     read = studies.read
     dense = {"network": "dense", "activation": "GELU", "data": "mnist_5k"}
@@ -170,6 +204,7 @@ def test_every_study_has_a_record_of_each_of_its_runs_and_no_other(path):
         parts = {
             recipes.train_vae: lambda run: recipes.VAE_PARTS,
             lines.train_lines: lambda run: lines.LINES_PARTS,
+            semi_supervised.train_semi_supervised: lambda run: semi_supervised.SEMI_SUPERVISED_PARTS,
             labels.train_for_labels: lambda run: labels.REPRESENTATIONS[run.pop("representation")],
             recipes.train_deep_autoencoder: lambda run: recipes.DEEP_PARTS,
             spaces.train_space: lambda run: spaces.SPACE_PARTS[run.pop("variational")],

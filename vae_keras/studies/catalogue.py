@@ -10,6 +10,7 @@ from vae_keras.studies.labels import train_for_labels
 from vae_keras.studies.lines import train_lines
 from vae_keras.studies.recipes import ACTIVATIONS, NETWORKS, train_deep_autoencoder, train_vae
 from vae_keras.studies.records import key
+from vae_keras.studies.semi_supervised import train_semi_supervised
 from vae_keras.studies.spaces import train_space
 
 SEEDS = range(10)
@@ -283,6 +284,18 @@ def few_labels(records: list[dict]) -> list[dict]:
     return runs
 
 
+def semi_supervised(records: list[dict]) -> list[dict]:
+    """Train model M2 with 100 labels, on two data sets; the labels of a seed are those of a draw of `few_labels`."""
+    same = {"labels": 100, "activation": "GELU", "batch_size": 64, "learning_rate": 2e-3}
+    sets = ({"data": "mnist_5k", "epochs": 40}, {"data": "mnist", "epochs": 10})
+    weights = (10.0, 30.0, 100.0, 300.0, 1000.0)
+    # What was chosen: the weight of the labels, on images that were held out of the training set.
+    choice = [{"classifier_weight": weight, "validation": 400, "seed": CHOICE_SEEDS[0]} for weight in weights]
+    runs = [{**same, **sets[0], **each} for each in choice]
+    chosen = {**same, "classifier_weight": 300.0}
+    return [*runs, *({**chosen, **each, "seed": seed} for each, seed in itertools.product(sets, SEEDS[:5]))]
+
+
 def _autoencoders_and_vaes(settings: list[dict]) -> list[dict]:
     return [
         {**each, "variational": variational, **({"warm_up": each["epochs"] // 2} if variational else {}), "seed": seed}
@@ -308,6 +321,7 @@ STUDIES = {
     "cures": Study(cures, train_vae),
     "lines": Study(lines, train_lines, workers=1),
     "few_labels": Study(few_labels, train_for_labels, workers=1),
+    "semi_supervised": Study(semi_supervised, train_semi_supervised),
 }
 
 # log p(x) of the test images, by binarisation and number of latents, as their authors print it, and their network.
