@@ -72,8 +72,8 @@ class PartlyLabelled(keras.utils.PyDataset):
     def __init__(
         self,
         images: np.ndarray,
-        labels: Sequence[int],
-        chosen: Sequence[int],
+        labels: np.ndarray | Sequence[int],
+        chosen: np.ndarray | Sequence[int],
         batch_size: int = 64,
         labelled: int = 16,
         seed: int = 0,

@@ -173,7 +173,7 @@ def measure_semi_supervised(
         predicted = classifier.predict(x, batch_size=500, verbose=0).argmax(axis=1)
         result[name] = float((predicted == y).mean())
     z = np.random.default_rng(seed).standard_normal((GENERATED, model.decoder.input_shape[0][1])).astype("float32")
-    asked = np.resize(np.arange(model.classes), GENERATED)
+    asked = np.resize(np.arange(len(images.class_names)), GENERATED)
     drawn = model.decoder.predict([z, asked], batch_size=500, verbose=0)
     none = judge(drawn)
     result["none"] = float(none.mean())
