@@ -1,5 +1,7 @@
 """catalogue: which runs a study consists of, and what its arms are called."""
 
+from collections import Counter
+
 import pytest
 
 from vae_keras.studies import catalogue
@@ -112,6 +114,16 @@ def test_no_two_arms_of_training_by_sgd_have_one_name():
     runs = catalogue.sgd([])
     settings = {(run["optimizer"], run["momentum"], run["clip_value"], run["clip_norm"]) for run in runs}
     assert len({catalogue.sgd_arm(run) for run in runs}) == len(settings) == 23
+
+
+def test_arms_of_the_cures_have_names_of_their_own():
+    runs = catalogue.cures([])
+    names = [catalogue.cures_arm(run) for run in runs]
+    assert len(runs) == 60
+    assert set(Counter(names).values()) == {5}
+    assert len({key({**run, "seed": 0}) for run in runs}) == len(set(names)) == 12
+    assert {"no cure", "warm-up, 30 epochs", "0.25 nats free", "no cure, GELU"} <= set(names)
+    assert "0.5 nats free, rate 0.0005" in names
 
 
 def of_arm(runs, name):

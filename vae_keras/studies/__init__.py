@@ -1,6 +1,6 @@
 """Studies: many trainings, a record each, and what the records say. `python -m vae_keras.studies NAME` runs one."""
 
-from vae_keras.studies.catalogue import PUBLISHED, PUBLISHED_LINES, STUDIES, sgd_arm
+from vae_keras.studies.catalogue import PUBLISHED, PUBLISHED_LINES, STUDIES, cures_arm, sgd_arm
 from vae_keras.studies.records import read
 from vae_keras.studies.tables import (
     DATA_NAMES,
@@ -20,6 +20,7 @@ __all__ = [
     "PUBLISHED_LINES",
     "STUDIES",
     "bootstrap_interval",
+    "cures_arm",
     "curves",
     "differences_figure",
     "likelihoods",

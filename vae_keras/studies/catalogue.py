@@ -250,11 +250,14 @@ def rates(records: list[dict]) -> list[dict]:
 
 
 def cures(records: list[dict]) -> list[dict]:
-    """Train a deep VAE with 16 latents plainly, with warm-up and with free bits, five seeds each."""
+    """Train a deep VAE with 16 latents plainly, with warm-up and with free bits, and otherwise, five seeds each."""
     plain = {"data": "mnist_5k", "latent_dim": 16, "network": "dense", "hidden": [256, 256, 256, 256]}
     plain |= {"activation": "tanh", "binarisation": "dynamic", "batch_size": 64, "epochs": 60, "learning_rate": 2e-3}
     plain |= {"bound_samples": 500}
     others = [{"warm_up": 10}, {"warm_up": 30}, *({"free_nats": nats} for nats in (0.1, 0.25, 0.5))]
+    # Does a cure hold, and is one needed, with small steps and with another activation?
+    others += [{"learning_rate": 5e-4, **cure} for cure in ({}, {"warm_up": 30}, {"free_nats": 0.5})]
+    others += [{"activation": "GELU", **cure} for cure in ({}, {"warm_up": 30}, {"free_nats": 0.5})]
     arms = [plain, *({**plain, **other} for other in others)]
     return [{**arm, "seed": seed} for seed, arm in itertools.product(SEEDS[:5], arms)]
 
@@ -338,6 +341,25 @@ PUBLISHED_LINES = {
     "VAE": ("1.21 ± 0.17", "0.49 ± 0.13"),
     "ACAI": ("0.24 ± 0.01", "0.10 ± 0.01"),
 }
+
+
+def cures_arm(run: dict) -> str:
+    """Name the arm of the study `cures` to which a run belongs.
+
+    Args:
+        run: The settings of a run of that study.
+
+    Returns:
+        Such as "no cure", "warm-up, 30 epochs" or "0.5 nats free, GELU".
+    """
+    name = "no cure"
+    if run.get("warm_up"):
+        name = f"warm-up, {run['warm_up']} epochs"
+    if run.get("free_nats"):
+        name = f"{run['free_nats']:g} nats free"
+    if run["activation"] != "tanh":
+        name += f", {run['activation']}"
+    return name if run["learning_rate"] == 2e-3 else f"{name}, rate {run['learning_rate']:g}"
 
 
 def sgd_arm(run: dict) -> str:
