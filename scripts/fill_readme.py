@@ -268,6 +268,32 @@ def lines() -> str:
     return markdown(["model", "trained", "path", "distance, thousandths", "smoothness"], rows)
 
 
+def rates() -> str:
+    """Say what rate and what distortion each weight of the KL term leads to."""
+    rows = [
+        [
+            *(network, f"{beta:g}"),
+            *(with_range(runs[name], ".1f") for name in ("kl_loss", "reconstruction_loss")),
+            with_range(runs["kl_loss"] + runs["reconstruction_loss"], ".1f"),
+            with_range(runs["active_latents"], ".0f"),
+        ]
+        for (network, beta), runs in measured("rates").groupby(["network", "beta"])
+    ]
+    return markdown(["network", "beta", "rate", "distortion", "their sum", "active latents, of 16"], rows)
+
+
+def cures() -> str:
+    """Compare cures of posterior collapse."""
+    columns = {"active_latents": ".0f", "kl_loss": ".1f", "reconstruction_loss": ".1f", "log_likelihood": ".1f"}
+    table = measured("cures")
+    table["arm"] = [studies.cures_arm(record["run"]) for record in studies.read("cures", RESULTS)]
+    groups = dict(list(table.groupby("arm")))
+    # In the order of the study: two trainings at once are not recorded in order.
+    arms = dict.fromkeys(map(studies.cures_arm, studies.STUDIES["cures"].runs([])))
+    rows = [[arm, *(with_range(groups[arm][name], form) for name, form in columns.items())] for arm in arms]
+    return markdown(["training", "active latents, of 16", "KL", "reconstruction", "bound on log p(x)"], rows)
+
+
 def few_labels() -> str:
     """Say how many held-out images classifiers name right, by the number of labels and what they are shown."""
     counts, rows = (10, 50, 100, 500, 1000), []
@@ -347,6 +373,8 @@ TABLES = {
     "generation": generation,
     "habits": habits,
     "lines": lines,
+    "rates": rates,
+    "cures": cures,
     "few labels": few_labels,
     "semi-supervised": semi_supervised,
     "full data": full_data,

@@ -169,7 +169,7 @@ def rate_distortion(
         raise ValueError(f"betas hold {betas.min():g}. Expected weights of 0 or more.")
     rates = check_arrays("rates", rates, (len(betas), "seeds"), "trainings at each beta")
     check_names("distortions", distortions, rates)
-    figure, axes = subplots(1, len(rates), width=5.2 * len(rates), height=4.2)
+    figure, axes = subplots(1, len(rates), width=5.2 * len(rates), height=4.2, sharey=True)
     for axis, (name, rate) in zip(axes[0], rates.items()):
         distortion = check_array(f"distortions[{name!r}]", distortions[name], rate.shape, "as the rates have")
         axis.plot(rate, distortion, "o", ms=3, color=COLOURS[0])
