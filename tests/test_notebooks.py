@@ -219,5 +219,8 @@ def test_notebooks_run_on_other_data_and_under_other_seeds_and_are_left_as_they_
     monkeypatch.setattr(sys, "argv", ["run_notebooks.py", "--seeds", "1"])
     with pytest.raises(SystemExit, match=r"^1 did not hold: second, seed 1$"):
         script.main()
-    assert "second, seed 1: " in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "second, seed 1: " in printed
+    assert "first: epochs and seed: 1.2 to 1.2\n" in printed
+    assert "second: epochs" not in printed
     assert {path: path.read_text() for path in (tmp_path / "notebooks").iterdir()} == before
