@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from seeding import SEED, rng
 
@@ -479,6 +480,63 @@ def test_sets_that_do_not_fit_together_are_refused(changed, message):
     x, y = np.zeros((2, 5, 4, 1), "float32"), np.array([0, 1])
     with pytest.raises(ValueError, match=message):
         data.Images(**{"x_train": x, "y_train": y, "x_test": x, "y_test": y, "class_names": ("a", "b"), **changed})
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "draw", "ranges"),
+    [
+        ("sprites", 8000, 2000, data.draw_sprites, data.SPRITE_FACTORS),
+        ("scenes", 4000, 1000, data.draw_scenes, data.SCENE_FACTORS),
+    ],
+)
+def test_drawn_sets_come_with_all_that_they_were_drawn_from(name, train, test, draw, ranges):
+    images = data.load(name)
+    factors = data.draw_factors(ranges, train + test, seed=0)
+    pd.testing.assert_frame_equal(images.factors_train, factors[:train])
+    pd.testing.assert_frame_equal(images.factors_test, factors[train:].reset_index(drop=True))
+    for x, y, table, count in (
+        (images.x_train, images.y_train, images.factors_train, train),
+        (images.x_test, images.y_test, images.factors_test, test),
+    ):
+        assert (x.shape, x.dtype) == ((count, 32, 32, 3), np.float32)
+        np.testing.assert_array_equal(y, table["shape"])
+        np.testing.assert_allclose(x[-20:], draw(table[-20:]), atol=1e-6)
+    assert images.class_names == ranges["shape"]
+
+
+def test_classes_of_a_drawn_set_can_be_renamed(monkeypatch):
+    monkeypatch.setattr("vae_keras.data.sets.draw_sprites", lambda table: np.zeros((len(table), 2, 2, 3), "float32"))
+    assert data.load("sprites", class_names=("a", "b", "c")).class_names == ("a", "b", "c")
+    with pytest.raises(ValueError, match="there are 2 classes"):
+        data.load("sprites", class_names=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (pd.DataFrame({"a": [1, 2]}), None, r"factors_test is of type NoneType"),
+        (None, pd.DataFrame({"a": [1, 2]}), r"factors_train is of type NoneType"),
+        (
+            pd.DataFrame({"a": [1]}),
+            pd.DataFrame({"a": [1, 2]}),
+            r"factors_train is of type DataFrame and shape \(1, 1\)",
+        ),
+        (pd.DataFrame({"a": [1, 2]}), np.zeros((2, 1)), r"factors_test is of type ndarray and shape \(2, 1\)"),
+        (pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"b": [1, 2]}), r"columns \['a'\] and factors_test \['b'\]"),
+    ],
+)
+def test_factors_that_do_not_fit_the_images_are_refused(train, test, message):
+    x, y = np.zeros((2, 5, 4, 1), "float32"), np.array([0, 1])
+    assert data.Images(x, y, x, y, ("a", "b")).factors_train is None
+    with pytest.raises(ValueError, match=message):
+        data.Images(x, y, x, y, ("a", "b"), train, test)
+
+
+def test_factors_are_held_out_with_their_images():
+    x, y, table = np.zeros((5, 5, 4, 1), "float32"), np.array([0, 1, 0, 1, 0]), pd.DataFrame({"a": range(5)})
+    held = data.hold_out(data.Images(x, y, x, y, ("a", "b"), table, table), 2)
+    assert held.factors_train["a"].tolist() == [0, 1, 2] and held.factors_test["a"].tolist() == [3, 4]
+    assert data.hold_out(data.Images(x, y, x, y, ("a", "b")), 2).factors_test is None
 
 
 def test_held_out_images_are_the_last_of_the_training_set(mnist_5k):

