@@ -14,7 +14,7 @@ if keras.backend.backend() != "tensorflow":
         stacklevel=2,
     )
 
-from vae_keras import activity, codes, data, judge, latent, likelihood, losses, networks, plots, shapes
+from vae_keras import activity, codes, data, factors, judge, latent, likelihood, losses, networks, plots, shapes
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.claims import claim
 from vae_keras.conditional import ConditionalVAE
@@ -33,6 +33,7 @@ __all__ = [
     "claim",
     "codes",
     "data",
+    "factors",
     "judge",
     "latent",
     "likelihood",
