@@ -14,7 +14,20 @@ if keras.backend.backend() != "tensorflow":
         stacklevel=2,
     )
 
-from vae_keras import activity, codes, data, factors, judge, latent, likelihood, losses, networks, plots, shapes
+from vae_keras import (
+    activity,
+    codes,
+    data,
+    factors,
+    judge,
+    latent,
+    likelihood,
+    losses,
+    networks,
+    plots,
+    shapes,
+    sharpness,
+)
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.claims import claim
 from vae_keras.conditional import ConditionalVAE
@@ -41,4 +54,5 @@ __all__ = [
     "networks",
     "plots",
     "shapes",
+    "sharpness",
 ]
