@@ -215,6 +215,59 @@ def test_the_frechet_distance_has_its_closed_form():
     assert compare(a[:, None], b[:, None])["frechet_distance"] == pytest.approx(9 + 1, rel=0.01)
 
 
+def test_a_generator_that_repeats_twenty_images_is_caught_by_its_coverage_and_recall():
+    few = np.repeat(rng(2).normal(size=(20, 8)), 50, axis=0)
+    measured = compare(rng(1).normal(size=(1000, 8)), few)
+    # What looks at the generated images alone takes it for good.
+    assert measured["precision"] > 0.7 and measured["density"] > 0.6
+    assert measured["coverage"] < 0.2
+    assert measured["recall"] == 0
+
+
+def kernel_distance_by_loops(real, generated):
+    def kernel(x, y):
+        return (sum(a * b for a, b in zip(x, y)) / len(x) + 1) ** 3
+
+    def within(sample):
+        pairs = [kernel(x, y) for i, x in enumerate(sample) for j, y in enumerate(sample) if i != j]
+        return sum(pairs) / len(pairs)
+
+    between = [kernel(x, y) for x in real for y in generated]
+    return within(real) + within(generated) - 2 * sum(between) / len(between)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(2, 2, 1), (7, 12, 3), (12, 5, 4)])
+def test_the_kernel_distance_is_that_of_its_loops(n, m, d):
+    real, generated = rng(1).normal(1, size=(n, d)), rng(2).normal(0, 2, size=(m, d))
+    expected = kernel_distance_by_loops(real.tolist(), generated.tolist())
+    assert compare(real, generated, neighbours=1)["kernel_distance"] == pytest.approx(expected)
+    assert compare(generated, real, neighbours=1)["kernel_distance"] == pytest.approx(expected)
+
+
+def test_the_kernel_distance_by_hand():
+    # Kernels of 1 within the first, 1 + 1 cubed within the second, and 1 between.
+    assert compare(np.zeros((2, 3)), np.ones((2, 3)), neighbours=1)["kernel_distance"] == pytest.approx(1 + 8 - 2)
+
+
+@pytest.mark.parametrize(("n", "m"), [(4, 4), (30, 10), (60, 60)])
+def test_the_kernel_distance_has_no_bias_and_the_frechet_distance_has(n, m):
+    measured = [
+        compare(rng(2 * k).normal(size=(n, 6)), rng(2 * k + 1).normal(size=(m, 6)), neighbours=1) for k in range(100)
+    ]
+    kernel, frechet = ([values[f"{name}_distance"] for values in measured] for name in ("kernel", "frechet"))
+    error = np.std(kernel) / np.sqrt(len(kernel))
+    assert abs(np.mean(kernel)) < 4 * error
+    assert min(kernel) < 0 < max(kernel)
+    assert np.mean(frechet) > 10 * np.std(frechet) / np.sqrt(len(frechet))
+
+
+def test_the_kernel_distance_grows_with_a_shift():
+    real, generated = rng(1).normal(size=(300, 8)), rng(2).normal(size=(300, 8))
+    distances = [compare(real, generated + shift)["kernel_distance"] for shift in (0, 0.3, 0.6, 1.2)]
+    assert (np.diff(distances) > 0).all()
+    assert distances[-1] > 1 > abs(distances[0])
+
+
 def test_a_feature_that_never_changes_does_no_harm():
     real, generated = rng(1).normal(size=(100, 3)), rng(2).normal(size=(100, 3))
     real[:, 1] = generated[:, 1] = 4

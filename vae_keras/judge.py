@@ -189,16 +189,28 @@ def compare(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> dic
     3). `density` counts the real balls that hold a generated image, over k, and `coverage` is the share of real balls
     that hold one or more (Naeem et al. 2020, equations 3 and 4): a single odd real image with a large ball weighs less
     there. `frechet_distance` is that of two normal distributions with the means and covariances of the sets (Heusel et
-    al. 2017, equation 6).
+    al. 2017, equation 6). `kernel_distance` is the squared maximum mean discrepancy with the kernel (x.y / d + 1)^3,
+    the kernel inception distance of Binkowski et al. 2018 in other features than theirs. It sees the first three
+    moments.
+
+    The Frechet distance is biased: it has a floor that falls with the number of images and rises steeply with d.
+    Between two samples of one normal distribution, with variance 1 in 16, 32, 64 or 128 features, it is 0.1, 0.4, 1.4
+    or 5.4 for 1,000 against 4,000 images, and 0.2, 0.6, 2.2 or 8.5 for 1,000 against 1,000. The kernel distance has no
+    floor: for samples of one distribution its mean is 0, whatever their size, and a single value may be below 0. Of
+    fewer images it is noisier. It comes without a standard error: subsets of the same images are too alike to tell,
+    other draws or other seeds do.
 
     Args:
         real: Features of real images, (n, d).
-        generated: Features of generated images, (m, d). Compare sets of one size only: all measures depend on it.
+        generated: Features of generated images, (m, d). Compare sets of one size only: all measures but the last depend
+            on it.
         neighbours: k.
 
     Returns:
-        The five measures. Two sets of real images have about 0.9 to 1 for the first four; the distance has a floor that
-        falls with their number. Measure it: `compare` real images with other real images.
+        The six measures. Two sets of real images have about 0.9 to 1 for the first four; measure the floor of the
+        Frechet distance: `compare` real images with other real images. A generator that repeats twenty images has a
+        precision and a density as good as real images have, but a coverage of about 0.1 against 1,000 real images, and
+        no recall.
 
     Raises:
         ValueError: For features that are not (n, d) and finite or of two lengths, and for neighbours that are no whole
@@ -226,6 +238,7 @@ def compare(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> dic
         "density": float(in_real_ball.sum(axis=0).mean() / neighbours),
         "coverage": float(in_real_ball.any(axis=1).mean()),
         "frechet_distance": _frechet_distance(real, generated),
+        "kernel_distance": _kernel_distance(real, generated),
     }
 
 
@@ -323,6 +336,15 @@ def _frechet_distance(real, generated) -> float:
     roots = np.sqrt(np.maximum(eigvals(covariances[0] @ covariances[1]).real, 0)).sum()
     distance = np.square(means[0] - means[1]).sum() + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * roots
     return float(max(distance, 0))
+
+
+def _kernel_distance(real, generated) -> float:
+    own, other, between = (
+        (x @ y.T / x.shape[1] + 1) ** 3 for x, y in ((real, real), (generated, generated), (real, generated))
+    )
+    # The mean over pairs of two images: an image with itself would add a bias.
+    within = ((kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)) for kernel in (own, other))
+    return float(sum(within) - 2 * between.mean())
 
 
 def _features(name, values) -> np.ndarray:
