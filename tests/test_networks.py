@@ -11,7 +11,7 @@ from vae_keras import networks
 
 ENCODERS = (networks.dense_encoder, networks.conv_encoder)
 DECODERS = (networks.dense_decoder, networks.conv_decoder)
-SHAPES = ((28, 28, 1), (32, 32, 3), (30, 17, 3))
+SHAPES = ((28, 28, 1), (32, 32, 3), (30, 17, 3), (25, 25, 1), (50, 37, 3))
 
 small_dense_encoder = functools.partial(networks.dense_encoder, (8, 8, 1), 2, (8, 6))
 small_dense_decoder = functools.partial(networks.dense_decoder, (8, 8, 1), 2, (6, 8))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from seeding import SEED
+from seeding import SEED, rng
 
 from vae_keras import VAE, Sampling, WarmUp, losses, networks
 
@@ -43,6 +43,20 @@ def first_loss_by_hand(vae, images):
     z_mean, z_log_var, z = vae.encoder(images)
     reconstruction_loss, kl_loss = terms_by_hand(images, z_mean, z_log_var, vae.decoder(z))
     return (reconstruction_loss + vae.beta * kl_loss).mean()
+
+
+@pytest.mark.parametrize("shape", [(25, 25, 1), (50, 37, 3)])
+def test_a_step_trains_on_images_whose_sides_cannot_be_halved(shape):
+    sizes = {"latent_dim": 2, "hidden": (4,), "seed": SEED}
+    encoder = networks.conv_encoder(shape, filters=(2, 3), **sizes)
+    vae = VAE(encoder, networks.conv_decoder(shape, filters=(3, 2), **sizes))
+    vae.compile(keras.optimizers.Adam(), run_eagerly=True, jit_compile=False)
+    before = [weight.numpy() for weight in vae.trainable_weights]
+    x = rng().random((4, *shape), dtype="float32")
+    # Untrained, each pixel costs about log 2.
+    assert fit(vae, x)["reconstruction_loss"][0] == pytest.approx(np.log(2) * np.prod(shape), rel=0.1)
+    assert not any(np.array_equal(old, new) for old, new in zip(before, vae.trainable_weights))
+    assert vae.predict(x, verbose=0).shape == x.shape
 
 
 def test_history_has_the_three_metrics_and_their_validation(make_vae, images):
