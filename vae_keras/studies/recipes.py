@@ -131,11 +131,14 @@ def load_images(
         The images to train and to measure on.
 
     Raises:
-        ValueError: For an unknown name or binarisation, and a validation split that leaves nothing.
+        ValueError: For an unknown name or binarisation, pictures that are streamed, and a validation split that leaves
+            nothing.
     """
     if binarisation not in (None, "fixed", "dynamic"):
         raise ValueError(f"binarisation is {binarisation!r}. Expected 'fixed', 'dynamic' or None.")
     images = _loaded((folders or {}).get(data, data))
+    if not isinstance(images, Images):
+        raise ValueError(f"{data} is streamed, but a study takes arrays. Expected a smaller set.")
     if validation:
         images = hold_out(images, validation)
     if binarisation:
