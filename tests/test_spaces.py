@@ -2,12 +2,13 @@
 
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from seeding import SEED, rng
 
-from vae_keras import VAE, Autoencoder, data, judge, latent
+from vae_keras import VAE, Autoencoder, data, judge, latent, losses
 from vae_keras.studies import catalogue, recipes, spaces
 
 SETTINGS = {
@@ -157,6 +158,31 @@ def test_shares_are_those_of_the_judge(tiny):
     draws = latent.ways_to_draw(z[-1], 20, SEED)
     assert measured["gaps 5, prior"] == latent.in_gap(draws["prior"], z).mean()
     assert measured["gaps 1, box"] == latent.in_gap(draws["box"], z[-1]).mean()
+
+
+def test_sharpness_is_a_share_of_that_of_held_out_images(tiny):
+    class Faint:
+        """Gives images back as they are, and decodes all latents to the images at half the contrast."""
+
+        reconstruction_loss = losses.LearnedGaussian(0.3)
+
+        def evaluate(self, *arguments, **settings):
+            return {}
+
+        def predict(self, x, **settings):
+            return x
+
+        @property
+        def decoder(self):
+            return SimpleNamespace(predict=lambda z, **settings: 0.25 + tiny.x_test / 2)
+
+    its_judge = spaces.trained_judge("tiny", None)
+    measured = spaces.measure_space(Faint(), tiny, rng(4).normal(size=(1, 64, 3)), its_judge, its_judge, seed=SEED)
+    assert measured["reconstruction, laplacian_variance"] == 1
+    assert measured["reconstruction, high_frequency_share"] == 1
+    assert measured["prior, laplacian_variance"] == pytest.approx(0.25, rel=1e-4)
+    assert measured["prior, high_frequency_share"] == pytest.approx(1, rel=1e-4)
+    assert measured["sigma"] == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(("study", "count"), [(catalogue.spaces, 20), (catalogue.generation, 10)])

@@ -6,10 +6,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from vae_keras import latent
+from vae_keras import latent, sharpness
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.data import Images
 from vae_keras.judge import Judge, class_imbalance, compare, train_judge
+from vae_keras.losses import LearnedGaussian
 from vae_keras.studies.checkpoint import Checkpoint
 from vae_keras.studies.recipes import (
     build_autoencoder,
@@ -105,13 +106,15 @@ def measure_space(
 
     Returns:
         The losses in nats per image. For the held-out images as they come back, "reconstruction", and for each way to
-        draw latents, "prior", "box", "normal" and "mixture": the share of `none`, the `imbalance` of the classes, and
-        the measures of `judge.compare` against held-out images; for the reconstructions also the share of which the
-        class is `right`. For two latents "gaps E" is the share of the region in which the decoder was trained for no
-        place near, counted over the last E epochs, and "gaps E, prior", "gaps E, normal" and "gaps E, box" the share of
-        such draws that fall there. "none, gap", "none, elsewhere" and "none, fifth 1" to "none, fifth 5" are the shares
-        of `none` among images decoded from gaps, from the rest of the region, and from fifths of the region, the least
-        crowded first. What `partial_judge` says of the same images is "partial none".
+        draw latents, "prior", "box", "normal" and "mixture": the share of `none`, the `imbalance` of the classes, the
+        measures of `judge.compare` against held-out images, and `laplacian_variance` and `high_frequency_share`, the
+        medians over the images as shares of those of held-out images; for the reconstructions also the share of which
+        the class is `right`. For a loss that learns it, `sigma`. For two latents "gaps E" is the share of the region in
+        which the decoder was trained for no place near, counted over the last E epochs, and "gaps E, prior", "gaps E,
+        normal" and "gaps E, box" the share of such draws that fall there. "none, gap", "none, elsewhere" and "none,
+        fifth 1" to "none, fifth 5" are the shares of `none` among images decoded from gaps, from the rest of the
+        region, and from fifths of the region, the least crowded first. What `partial_judge` says of the same images is
+        "partial none".
     """
     x, y = images.x_test, images.y_test
     result = model.evaluate(x, batch_size=500, verbose=0, return_dict=True)
@@ -119,17 +122,33 @@ def measure_space(
     z = inputs[-1]
     draws = latent.ways_to_draw(z, GENERATED, seed)
     made = {source: model.decoder.predict(drawn, batch_size=500, verbose=0) for source, drawn in draws.items()}
-    real = judge.features(x[:GENERATED])
+    real, sharp = judge.features(x[:GENERATED]), median_sharpness(x[:GENERATED])
     for source, pictures in {"reconstruction": reconstruction[:GENERATED], **made}.items():
         measured = compare(real, judge.features(pictures))
         measured["none"] = judge(pictures).mean()
         measured["partial none"] = partial_judge(pictures).mean()
         measured["imbalance"] = class_imbalance(judge.classes(pictures), len(images.class_names))
+        measured |= {name: value / sharp[name] for name, value in median_sharpness(pictures).items()}
         result |= {f"{source}, {name}": float(value) for name, value in measured.items()}
     result["reconstruction, right"] = float((judge.classes(reconstruction) == y).mean())
+    if isinstance(model.reconstruction_loss, LearnedGaussian):
+        result["sigma"] = model.reconstruction_loss.sigma
     if inputs.shape[-1] == 2:
         result |= _gaps(model, inputs, draws, {"none": judge, "partial none": partial_judge}, seed)
     return result
+
+
+def median_sharpness(images: np.ndarray) -> dict[str, float]:
+    """Take the medians over images of both measures of sharpness.
+
+    Args:
+        images: (n, height, width, channels), in [0, 1].
+
+    Returns:
+        `laplacian_variance` and `high_frequency_share`.
+    """
+    measures = (sharpness.laplacian_variance, sharpness.high_frequency_share)
+    return {measure.__name__: float(np.median(measure(images))) for measure in measures}
 
 
 def _gaps(model, inputs, draws, judges, seed) -> dict[str, float]:
