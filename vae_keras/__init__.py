@@ -16,6 +16,7 @@ if keras.backend.backend() != "tensorflow":
 
 from vae_keras import (
     activity,
+    classifier,
     codes,
     data,
     factors,
@@ -44,6 +45,7 @@ __all__ = [
     "WarmUp",
     "activity",
     "claim",
+    "classifier",
     "codes",
     "data",
     "factors",

@@ -5,6 +5,7 @@ each reconstruction loss stands the log-likelihood log p(x|z) that belongs to it
 """
 
 import math
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -157,6 +158,106 @@ class LearnedGaussian(keras.layers.Layer):
         return {**super().get_config(), "sigma": self.sigma}
 
 
+@keras.saving.register_keras_serializable(package="vae_keras")
+class Perceptual(keras.layers.Layer):
+    """Squared error between what a fixed network sees in the images and in their reconstructions.
+
+    The feature perceptual loss of Hou et al. 2016: half the sum, over the chosen layers and the features of each, of
+    weight * (f(x) - f(x'))^2. They divide by the number of features; this is a sum, as all losses here. It is the
+    negative log-likelihood of features with the variance 1 / weight, less a constant, and no likelihood of pixels. A
+    larger weight is a smaller beta.
+
+    It takes images and reconstruction, (n, height, width, channels), in [0, 1], and returns nats per image up to that
+    constant, (n,). Images with one channel are repeated where the network takes three.
+
+    The network is copied up to the last of the layers, with its weights as they are. The copy never learns, and its
+    batch normalisation and dropout are always those of inference, also where the VAE is set trainable.
+
+    Args:
+        network: Functional or sequential model with one input, images: `classifier.train_classifier` makes one, and
+            those of `keras.applications` fit, best with `include_top=False`, which takes images of any size.
+        layers: The names of layers whose outputs are compared, such as ("hidden_1", "hidden_2", "hidden_3").
+        layer_weights: A weight for each of the layers, 0 or more; None for 1 each.
+        preprocess: What the network wants to be done first, a function of images with pixels from 0 to 255, such as
+            `keras.applications.vgg19.preprocess_input`. It may resize them. A function of your own has to be registered
+            with `keras.saving.register_keras_serializable` to be saved. None gives pixels in [0, 1] to the network.
+        **kwargs: What `keras.layers.Layer` takes, such as `name`.
+
+    Raises:
+        ValueError: For a network without a single input, layers that it does not have, no layers, and weights that are
+            negative or not as many as layers. When called, as for instance by the constructor of a `VAE`, for two
+            different shapes, images that the network does not take, and images so small that no features are left.
+
+    Example:
+        >>> network = classifier.train_classifier(images.x_train, images.y_train)
+        >>> vae = VAE(encoder, decoder, reconstruction_loss=losses.Perceptual(network, ("hidden_1", "hidden_2")))
+        >>> vgg = keras.applications.VGG19(include_top=False)
+        >>> layers, preprocess = ("block1_conv1", "block2_conv1"), keras.applications.vgg19.preprocess_input
+        >>> of_colours = losses.Perceptual(vgg, layers, preprocess=preprocess)
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        layers: Sequence[str],
+        layer_weights: Sequence[float] | None = None,
+        preprocess: Callable | None = None,
+        **kwargs,
+    ):
+        super().__init__(**{"dtype": "float32", **kwargs, "trainable": False})
+        _check_seen(network, layers, preprocess)
+        self.layer_names = tuple(layers)
+        self.layer_weights = _layer_weights(layer_weights, self.layer_names)
+        self.preprocess = preprocess
+        self.network = _frozen_copy(network, self.layer_names)
+
+    @property
+    def trainable(self) -> bool:
+        """False, always."""
+        return False
+
+    @trainable.setter
+    def trainable(self, value: bool):
+        # A model that is set trainable sets all of its layers, and would wake the network.
+        pass
+
+    def call(self, images: Any, reconstruction: Any) -> Any:
+        """Compute the loss, (n,), in nats per image up to a constant."""
+        both = (self._features(x) for x in _of_one_shape(images, reconstruction))
+        return 0.5 * sum(
+            weight * gaussian(*features) for weight, *features in zip(self.layer_weights, *both, strict=True)
+        )
+
+    def _features(self, images):
+        expected = self.network.inputs[0].shape
+        if images.shape[-1] == 1 and expected[-1] == 3:
+            images = ops.repeat(images, 3, axis=-1)
+        if self.preprocess is not None:
+            images = self.preprocess(255 * images)
+        _check_fit(self.network, self.layer_names, tuple(images.shape))
+        return keras.tree.flatten(self.network(images, training=False))
+
+    def get_config(self) -> dict:
+        """Name what the loss is made of, so that it can be saved."""
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
+            "layers": self.layer_names,
+            "layer_weights": self.layer_weights,
+            "preprocess": _serialized(self.preprocess),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Perceptual":
+        """Make the loss of which `get_config` gave the configuration."""
+        network, preprocess = keras.saving.deserialize_keras_object(config["network"]), config["preprocess"]
+        if isinstance(preprocess, str):
+            preprocess = getattr(keras.applications, preprocess).preprocess_input
+        else:
+            preprocess = keras.saving.deserialize_keras_object(preprocess)
+        return cls(**{**config, "network": network, "preprocess": preprocess})
+
+
 def kl_divergence(z_mean: Any, z_log_var: Any) -> Any:
     """Compute KL(N(z_mean, exp(z_log_var)) || N(0, 1)), summed over latents.
 
@@ -202,3 +303,72 @@ def _of_one_shape(images, reconstruction):
 
 def _sum_per_image(values):
     return ops.sum(values, axis=tuple(range(1, len(values.shape))))
+
+
+def _frozen_copy(network, layers):
+    # Up to the last of the layers. A copy, so that the network itself can be trained on.
+    outputs = [network.get_layer(name).output for name in layers]
+    features = keras.Model(network.inputs[0], outputs, name=network.name)
+    copy = keras.models.clone_model(features)
+    copy.set_weights(features.get_weights())
+    copy.trainable = False
+    return copy
+
+
+def _check_seen(network, layers, preprocess) -> None:
+    if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
+        raise ValueError(
+            f"network is {network!r}. Expected a functional or sequential Keras model that knows its input, as "
+            "classifier.train_classifier and keras.applications make."
+        )
+    if len(network.inputs) != 1 or len(network.inputs[0].shape) != 4:
+        raise ValueError(
+            f"network takes {[tuple(taken.shape) for taken in network.inputs]}. Expected images alone, "
+            "(None, height, width, channels)."
+        )
+    known = [layer.name for layer in network.layers]
+    if not isinstance(layers, (list, tuple)) or not layers or any(name not in known for name in layers):
+        raise ValueError(
+            f"layers are {layers!r}. Expected a list of names of layers of {network.name!r}, such as "
+            f"{', '.join(known[1:9])}."
+        )
+    if preprocess is not None and not callable(preprocess):
+        raise ValueError(
+            f"preprocess is {preprocess!r}. Expected None or a function of images with pixels from 0 to 255, such as "
+            "keras.applications.vgg19.preprocess_input."
+        )
+
+
+def _check_fit(network, layers, shape) -> None:
+    expected = network.inputs[0].shape
+    if len(shape) != 4 or any(taken not in (None, size) for taken, size in zip(expected[1:], shape[1:])):
+        raise ValueError(
+            f"{network.name!r} takes {expected} but gets images of shape {shape}. Expected images that it takes: make "
+            "the network for their shape, or resize them in preprocess; one channel becomes three by itself."
+        )
+    try:
+        network.compute_output_shape(shape)
+    except ValueError as error:
+        raise ValueError(
+            f"Of images of shape {shape} nothing is left after the layers {', '.join(layers)} of {network.name!r}. "
+            "Expected larger images, or layers further in front."
+        ) from error
+
+
+def _serialized(preprocess):
+    # Keras does not find its own functions again: all of its networks call theirs preprocess_input.
+    module = getattr(preprocess, "__module__", "")
+    if module.startswith("keras.src.applications."):
+        return module.rpartition(".")[2]
+    return keras.saving.serialize_keras_object(preprocess)
+
+
+def _layer_weights(layer_weights, layers) -> tuple[float, ...]:
+    weights = (1.0,) * len(layers) if layer_weights is None else layer_weights
+    numbers = isinstance(weights, (list, tuple)) and all(isinstance(w, Real) and 0 <= w < math.inf for w in weights)
+    if not numbers or len(weights) != len(layers):
+        raise ValueError(
+            f"layer_weights are {layer_weights!r}. Expected a number, 0 or more, for each of the {len(layers)} layers "
+            f"{', '.join(layers)}."
+        )
+    return tuple(float(weight) for weight in weights)
