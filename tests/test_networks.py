@@ -441,3 +441,62 @@ def test_sizes_that_make_no_network_are_refused(build, arguments, message):
 def test_filters_that_make_no_network_are_refused(build, filters):
     with pytest.raises(ValueError, match="filters is"):
         build((8, 8, 1), filters=filters)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shape", "features"),
+    [
+        ({}, (28, 28, 1), (7, 7, 32)),
+        ({"filters": (3, 4, 5), "hidden": ()}, (9, 13, 3), (2, 2, 5)),
+        ({"activation": lambda: keras.layers.LeakyReLU(0.3)}, (8, 8, 1), (2, 2, 32)),
+    ],
+)
+def test_a_discriminator_gives_the_features_of_its_last_convolution_and_a_logit(arguments, shape, features):
+    network = networks.conv_discriminator(shape, **arguments, seed=SEED)
+    x = rng().random((5, *shape), dtype="float32")
+    seen, logit = network(x)
+    assert (seen.shape, logit.shape) == ((5, *features), (5, 1))
+    last = f"hidden_{len(arguments.get('filters', (16, 32)))}"
+    np.testing.assert_array_equal(seen, keras.Model(network.input, network.get_layer(last).output)(x))
+    # No image plays a part in the logit of another.
+    np.testing.assert_allclose(network(x, training=True)[1][0] / network(x[:1])[1][0], 1, rtol=1e-4)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
+
+
+def test_passes_in_training_bring_the_largest_singular_value_of_every_kernel_to_one():
+    network = networks.conv_discriminator((8, 8, 1), filters=(3, 4), hidden=(5,), seed=SEED)
+    x = rng().random((5, 8, 8, 1), dtype="float32")
+    kernels = [weight for weight in network.trainable_weights if "kernel" in weight.path]
+    assert len(kernels) == 4
+    for kernel in kernels:
+        kernel.assign(3 * kernel)
+    before = network.get_weights()
+    network(x, training=False)
+    for weight, start in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, start)
+    for _ in range(100):
+        network(x, training=True)
+    for kernel in kernels:
+        largest = np.linalg.svd(kernel.numpy().reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
+        assert largest == pytest.approx(1, abs=0.02), kernel.path
+
+
+def test_the_seed_of_a_discriminator_fixes_all_of_its_weights():
+    one, same, other = (
+        networks.conv_discriminator((8, 8, 1), filters=(3,), seed=seed) for seed in (SEED, SEED, SEED + 1)
+    )
+    for weight, twin, unlike in zip(one.weights, same.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(weight, twin)
+        assert "bias" in weight.path or np.any(weight.numpy() != unlike.numpy()), weight.path
+
+
+def test_discriminators_that_make_no_sense_are_refused():
+    for arguments, message in (
+        ({"filters": ()}, r"filters is \(\)"),
+        ({"hidden": (0,)}, r"hidden is \(0,\)"),
+        ({"activation": "gelo"}, "Unknown activation 'gelo'"),
+        ({"seed": "1"}, "seed is '1'"),
+        ({"shape": (8, 8)}, r"shape is \(8, 8\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            networks.conv_discriminator(**{"shape": (8, 8, 1), **arguments})

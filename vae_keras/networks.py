@@ -1,4 +1,4 @@
-"""Encoders and decoders, dense and convolutional, as functional Keras models into which the activation is injected."""
+"""Encoders, decoders and a discriminator, as functional Keras models into which the activation is injected."""
 
 import inspect
 import itertools
@@ -240,6 +240,56 @@ def conv_decoder(
     return keras.Model(inputs, _pixels(x, output_activation), name="conv_decoder")
 
 
+def conv_discriminator(
+    shape: Sequence[int],
+    filters: Sequence[int] = (16, 32),
+    hidden: Sequence[int] = (),
+    activation: Activation = "leaky_relu",
+    seed: int | None = None,
+) -> keras.Model:
+    """Build a discriminator for a `VAEGAN`: image -> the features of its last convolution, and a logit.
+
+    It is a `conv_encoder` with one output, and with spectral normalisation in every layer (Miyato et al. 2018): each
+    pass in training divides a kernel by its largest singular value, so that the logit cannot grow without limit. There
+    is no batch normalisation, which would let an image's logit depend on the others in its batch. The default
+    activation is LeakyReLU with the slope 0.2: GELU halves small values, and where no layer may enlarge them again,
+    little is left for the decoder to learn from. It computes in float32 even under mixed precision.
+
+    Args:
+        shape: That of one image, (height, width, channels).
+        filters: The channels of the 3 x 3 convolutions of stride 2, in order.
+        hidden: The widths of the dense layers after them.
+        activation: A name, a function, or a callable that makes a layer, such as `lambda: keras.layers.LeakyReLU(0.3)`.
+        seed: Fixes the initial weights. Without it `keras.utils.set_random_seed` does.
+
+    Returns:
+        A functional model that takes (n, height, width, channels) and gives the activations after the last convolution,
+        (n, smaller height, smaller width, filters[-1]), and the logit that an image is real, (n, 1).
+
+    Raises:
+        ValueError: For an unknown activation, a shape without channels, sizes that are no whole numbers above 0, and a
+            seed that is no whole number.
+    """
+    _check_sizes(shape=shape, latent_dim=1, classes=None, filters=filters, hidden=hidden)
+    seeds, numbers = _seeds("discriminator", seed), itertools.count(1)
+    images = x = keras.Input(shape, name="image")
+    for channels in filters:
+        x = _spectral(layers.Conv2D, seeds, channels, 3, strides=2, padding="same")(x)
+        x = _hidden(activation, next(numbers))(x)
+    features, x = x, layers.Flatten()(x)
+    for units in hidden:
+        x = _spectral(layers.Dense, seeds, units)(x)
+        x = _hidden(activation, next(numbers))(x)
+    logit = _spectral(layers.Dense, seeds, 1)(x)
+    network = keras.Model(images, [features, logit], name="conv_discriminator")
+    for layer in network.layers:
+        if isinstance(layer, layers.SpectralNormalization):
+            # Keras draws the vector from which it finds the largest singular value without a seed.
+            start = keras.initializers.RandomNormal(seed=next(seeds))
+            layer.vector_u.assign(start(layer.vector_u.shape))
+    return network
+
+
 def activation_layer(activation: Activation) -> keras.layers.Layer:
     """Make a new layer of an activation.
 
@@ -300,6 +350,12 @@ def _encoder(inputs, x, latent_dim, variational, seeds, name) -> keras.Model:
     z_mean, z_log_var = head("z_mean"), head("z_log_var")
     z = Sampling(seed=next(seeds), name="z")(z_mean, z_log_var)
     return keras.Model(inputs, [z_mean, z_log_var, z], name=name)
+
+
+def _spectral(layer: type[layers.Layer], seeds, *sizes, **arguments) -> layers.Layer:
+    # In float32: under mixed precision every pass would round the normalised kernels to half precision.
+    inner = layer(*sizes, **arguments, kernel_initializer=_glorot(seeds), dtype="float32")
+    return layers.SpectralNormalization(inner, dtype="float32")
 
 
 def _hidden(activation: Activation, number: int) -> keras.layers.Layer:
