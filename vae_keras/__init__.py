@@ -35,9 +35,11 @@ from vae_keras.conditional import ConditionalVAE
 from vae_keras.sampling import Sampling
 from vae_keras.semi_supervised import SemiSupervisedVAE
 from vae_keras.vae import VAE, WarmUp
+from vae_keras.vaegan import VAEGAN
 
 __all__ = [
     "VAE",
+    "VAEGAN",
     "Autoencoder",
     "ConditionalVAE",
     "Sampling",
