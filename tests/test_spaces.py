@@ -10,6 +10,7 @@ from seeding import SEED, rng
 
 from vae_keras import VAE, Autoencoder, data, judge, latent, losses
 from vae_keras.studies import catalogue, recipes, spaces
+from vae_keras.studies.records import key
 
 SETTINGS = {
     "data": "tiny",
@@ -69,7 +70,9 @@ def test_an_autoencoder_takes_no_settings_of_a_vae():
         spaces.train_space(variational=False, beta=2.0, **SETTINGS)
 
 
-@pytest.mark.parametrize(("name", "value"), [("network", "deep"), ("activation", "GLU")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("network", "deep"), ("activation", "GLU"), ("reconstruction_loss", "hinge")]
+)
 def test_an_autoencoder_of_unknown_parts_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} is '{value}'"):
         recipes.build_autoencoder((8, 8, 1), **{"network": "dense", "activation": "GELU", "seed": SEED, name: value})
@@ -97,6 +100,21 @@ def test_both_models_have_the_same_networks():
     assert type(vae) is VAE
     for a, b in zip(autoencoder.decoder.get_weights(), vae.decoder.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_autoencoder_can_learn_a_sigma():
+    shared = {"network": "dense", "activation": "GELU", "seed": SEED}
+    autoencoder = recipes.build_autoencoder((8, 8, 1), **shared, reconstruction_loss="learned gaussian")
+    assert isinstance(autoencoder.reconstruction_loss, losses.LearnedGaussian)
+    assert recipes.build_autoencoder((8, 8, 1), **shared).reconstruction_loss is losses.bernoulli
+
+
+def test_every_arm_of_blur_is_a_run_of_its_own():
+    runs = catalogue.blur([])
+    assert len({key(run) for run in runs}) == len(runs) == 75
+    for run in runs:
+        settings = {name: value for name, value in run.items() if name != "variational"}
+        spaces.check_settings(settings, spaces.SPACE_PARTS[run["variational"]])
 
 
 def test_an_image_is_encoded_as_the_decoder_gets_it(tiny):

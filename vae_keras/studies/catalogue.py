@@ -262,6 +262,26 @@ def cures(records: list[dict]) -> list[dict]:
     return [{**arm, "seed": seed} for seed, arm in itertools.product(SEEDS[:5], arms)]
 
 
+def blur(records: list[dict]) -> list[dict]:
+    """Train autoencoders and VAEs with several weights of the KL term and sigmas of a pixel, five seeds each."""
+    digits = {"data": "mnist_5k", "network": "dense", "latent_dim": 16, "epochs": 40}
+    photos = {"data": "photo_patches", "network": "convolutional", "latent_dim": 64, "epochs": 30}
+    same = {"activation": "GELU", "batch_size": 64, "learning_rate": 1e-3}
+    gaussian, learned = {"reconstruction_loss": "gaussian"}, {"reconstruction_loss": "learned gaussian"}
+    # With a squared error sigma² is beta / 2: sigmas of 0.71 down to 0.12.
+    sigmas = [{**gaussian, "beta": beta} for beta in (1.0, 0.25, 0.125, 0.0625, 0.03)]
+    of_digits = [{"variational": False}, *({"variational": True, "beta": beta} for beta in (0.1, 0.3, 1.0, 3.0))]
+    of_digits += [{"variational": True, **sigma} for sigma in (*sigmas, learned)]
+    of_photos = [{"variational": False, **gaussian}]
+    of_photos += [{"variational": True, **sigma} for sigma in (sigmas[0], sigmas[2], learned)]
+    # One set after the other: each has judges of its own to train.
+    return [
+        {**same, **of_set, **arm, "seed": seed}
+        for of_set, arms in ((digits, of_digits), (photos, of_photos))
+        for seed, arm in itertools.product(SEEDS[:5], arms)
+    ]
+
+
 def lines(records: list[dict]) -> list[dict]:
     """Train autoencoders and VAEs on pictures of lines, and measure the paths between lines, five seeds each."""
     same = {"epochs": 25, "batch_size": 64, "learning_rate": 1e-3}
@@ -322,6 +342,7 @@ STUDIES = {
     "generation": Study(generation, train_space, workers=1),
     "rates": Study(rates, train_vae),
     "cures": Study(cures, train_vae),
+    "blur": Study(blur, train_space),
     "lines": Study(lines, train_lines, workers=1),
     "few_labels": Study(few_labels, train_for_labels, workers=1),
     "semi_supervised": Study(semi_supervised, train_semi_supervised),

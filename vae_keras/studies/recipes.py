@@ -199,7 +199,13 @@ def build_vae(
 
 
 def build_autoencoder(
-    shape: Sequence[int], *, network: str, activation: str, seed: int, latent_dim: int = 2
+    shape: Sequence[int],
+    *,
+    network: str,
+    activation: str,
+    seed: int,
+    latent_dim: int = 2,
+    reconstruction_loss: str = "bernoulli",
 ) -> Autoencoder:
     """Build the autoencoder of a run, of the networks that `build_vae` gives a VAE.
 
@@ -209,6 +215,7 @@ def build_autoencoder(
         activation: A name in `ACTIVATIONS`.
         seed: Fixes the initial weights.
         latent_dim: The number of latents.
+        reconstruction_loss: "bernoulli", "gaussian" or "learned gaussian".
 
     Returns:
         An autoencoder that is not compiled.
@@ -218,7 +225,8 @@ def build_autoencoder(
     """
     make_encoder, make_decoder = _named("network", network, NETWORKS)
     same = {"latent_dim": latent_dim, "activation": _named("activation", activation, ACTIVATIONS), "seed": seed}
-    return Autoencoder(make_encoder(shape, **same, variational=False), make_decoder(shape, **same))
+    loss = _named("reconstruction_loss", reconstruction_loss, RECONSTRUCTION_LOSSES)()
+    return Autoencoder(make_encoder(shape, **same, variational=False), make_decoder(shape, **same), loss)
 
 
 def make_optimizer(
