@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from numbers import Integral
 
-import keras
 import numpy as np
 
+from vae_keras.data.epochs import SeededEpochs
 from vae_keras.data.images import check_images, check_labels, check_whole
 
 
@@ -46,7 +46,7 @@ def draw_labelled(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     return np.sort(np.concatenate(drawn))
 
 
-class PartlyLabelled(keras.utils.PyDataset):
+class PartlyLabelled(SeededEpochs):
     """Batches of images of which only some have a label, for a `SemiSupervisedVAE`; -1 stands where there is none.
 
     In an epoch every image without a label comes once, in a new order. Each batch has the same number of images with a
@@ -113,22 +113,8 @@ class PartlyLabelled(keras.utils.PyDataset):
         labels = np.concatenate([self.labels[known], np.full(len(unknown), -1)]).astype("int32")
         return self.images[np.concatenate([known, unknown])], labels
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Go to any epoch, to resume a training where it was interrupted.
-
-        Args:
-            epoch: The number of the epoch, from 0.
-
-        Raises:
-            ValueError: For an epoch that is no whole number, 0 or more.
-        """
-        check_whole("epoch", epoch)
-        self.epoch = epoch
-        generator = np.random.default_rng((self.seed, epoch))
+    def draw_epoch(self, generator: np.random.Generator) -> None:
+        """Draw the order of an epoch."""
         self._others = generator.permutation(self.others)
         times = -(-len(self) * self.labelled // len(self.chosen))
         self._chosen = np.concatenate([generator.permutation(self.chosen) for _ in range(times)])
-
-    def on_epoch_end(self) -> None:
-        """Go to the next epoch, as Keras asks for."""
-        self.begin_epoch(self.epoch + 1)

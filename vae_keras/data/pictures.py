@@ -9,10 +9,10 @@ from hashlib import sha256
 from numbers import Real
 from pathlib import Path
 
-import keras
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from vae_keras.data.epochs import SeededEpochs
 from vae_keras.data.images import Images, check_labels, check_whole
 from vae_keras.data.pixels import to_images
 
@@ -25,7 +25,7 @@ STREAM_ABOVE = 2**30
 PORTION = 1000
 
 
-class PictureBatches(keras.utils.PyDataset):
+class PictureBatches(SeededEpochs):
     """Batches of pictures and their labels for `fit`, read from their files when they are asked for.
 
     It gives ceil(n / batch_size) batches of images (batch_size, height, width, channels) and labels (batch_size,), the
@@ -106,24 +106,11 @@ class PictureBatches(keras.utils.PyDataset):
                 ) from error
         return to_images(pixels), self.labels[rows]
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Go to any epoch, to resume a training where it was interrupted.
-
-        Args:
-            epoch: The number of the epoch, from 0.
-
-        Raises:
-            ValueError: For an epoch that is no whole number, 0 or more.
-        """
-        check_whole("epoch", epoch)
-        self.epoch = epoch
+    def draw_epoch(self, generator: np.random.Generator) -> None:
+        """Draw the order of an epoch."""
         self._order = np.arange(len(self.paths))
         if self.shuffle:
-            self._order = np.random.default_rng((self.seed, epoch)).permutation(self._order)
-
-    def on_epoch_end(self) -> None:
-        """Go to the next epoch, as Keras asks for."""
-        self.begin_epoch(self.epoch + 1)
+            self._order = generator.permutation(self._order)
 
 
 @dataclass(frozen=True)

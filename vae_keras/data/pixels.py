@@ -2,9 +2,9 @@
 
 from numbers import Real
 
-import keras
 import numpy as np
 
+from vae_keras.data.epochs import SeededEpochs
 from vae_keras.data.images import check_images, check_whole
 
 
@@ -81,7 +81,7 @@ def add_noise(images: np.ndarray, stddev: float, seed: int = 0) -> np.ndarray:
     return images + np.float32(stddev) * noise
 
 
-class DynamicBinarisation(keras.utils.PyDataset):
+class DynamicBinarisation(SeededEpochs):
     """Batches of black and white images for `fit`, drawn anew from the grey ones in every epoch, in a new order.
 
     Burda et al. 2016, section 5.1. A model that never sees the same picture twice overfits less. It gives
@@ -118,22 +118,9 @@ class DynamicBinarisation(keras.utils.PyDataset):
         rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         return _draw_pixels(self.images[rows], np.random.default_rng((self.seed, self.epoch, 1 + index)))
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Go to any epoch, to resume a training where it was interrupted.
-
-        Args:
-            epoch: The number of the epoch, from 0.
-
-        Raises:
-            ValueError: For an epoch that is no whole number, 0 or more.
-        """
-        check_whole("epoch", epoch)
-        self.epoch = epoch
-        self._order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
-
-    def on_epoch_end(self) -> None:
-        """Go to the next epoch, as Keras asks for."""
-        self.begin_epoch(self.epoch + 1)
+    def draw_epoch(self, generator: np.random.Generator) -> None:
+        """Draw the order of an epoch."""
+        self._order = generator.permutation(len(self.images))
 
 
 def _draw_pixels(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
