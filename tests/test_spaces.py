@@ -149,13 +149,13 @@ def test_shares_are_those_of_the_judge(tiny):
     its_judge = spaces.trained_judge("tiny", None)
 
     class Coin:
-        """Takes every second image for none, and every class for the first."""
+        """Takes every second image for none, and of twenty images ten for the first class, six for the second."""
 
         features = staticmethod(its_judge.features)
         __call__ = staticmethod(half)
 
         def classes(self, images):
-            return np.zeros(len(images), int)
+            return np.repeat([0, 1, 2], [10, 6, 4])[: len(images)]
 
     z = rng(3).normal(size=(5, 64, 2)).astype("float32")
 
@@ -168,8 +168,9 @@ def test_shares_are_those_of_the_judge(tiny):
     assert measured["prior, none"] == measured["reconstruction, none"] == 0.5
     assert measured["prior, partial none"] == measured["partial none, gap"] == measured["partial none, fifth 5"] == 1
     assert measured["none, fifth 1"] == pytest.approx(0.5, abs=0.1)
-    assert measured["mixture, imbalance"] == pytest.approx(2 / 3)
-    assert measured["reconstruction, right"] == pytest.approx((tiny.y_test == 0).mean())
+    assert measured["mixture, imbalance"] == pytest.approx(0.5 - 1 / 3)
+    assert measured["mixture, rarest class"] == 0.2
+    assert measured["reconstruction, right"] == pytest.approx((tiny.y_test == np.repeat([0, 1, 2], [10, 6, 4])).mean())
     assert measured["gaps 1"] == latent.gap_share(z[-1:], SEED)
     assert measured["gaps 5"] == latent.gap_share(z, SEED)
     assert "gaps 20" not in measured

@@ -94,7 +94,9 @@ class Checkpoint(keras.callbacks.Callback):
             `seconds` of training; `threads`; and `resumed`, the epochs at which a training that was killed went on:
             another order of the images and other noise follow than without the kill.
         """
-        finite = all(map(math.isfinite, self.history["loss"])) and all(
+        # A model with several losses has none of the name "loss".
+        losses = [value for name, values in self.history.items() if name.endswith("loss") for value in values]
+        finite = all(map(math.isfinite, losses)) and all(
             np.isfinite(weights).all() for weights in self.model.get_weights()
         )
         held_out = measure() if finite else {}

@@ -107,14 +107,14 @@ def measure_space(
     Returns:
         The losses in nats per image. For the held-out images as they come back, "reconstruction", and for each way to
         draw latents, "prior", "box", "normal" and "mixture": the share of `none`, the `imbalance` of the classes, the
-        measures of `judge.compare` against held-out images, and `laplacian_variance` and `high_frequency_share`, the
-        medians over the images as shares of those of held-out images; for the reconstructions also the share of which
-        the class is `right`. For a loss that learns it, `sigma`. For two latents "gaps E" is the share of the region in
-        which the decoder was trained for no place near, counted over the last E epochs, and "gaps E, prior", "gaps E,
-        normal" and "gaps E, box" the share of such draws that fall there. "none, gap", "none, elsewhere" and "none,
-        fifth 1" to "none, fifth 5" are the shares of `none` among images decoded from gaps, from the rest of the
-        region, and from fifths of the region, the least crowded first. What `partial_judge` says of the same images is
-        "partial none".
+        share of the "rarest class", the measures of `judge.compare` against held-out images, and `laplacian_variance`
+        and `high_frequency_share`, the medians over the images as shares of those of held-out images; for the
+        reconstructions also the share of which the class is `right`. For a loss that learns it, `sigma`. For two
+        latents "gaps E" is the share of the region in which the decoder was trained for no place near, counted over the
+        last E epochs, and "gaps E, prior", "gaps E, normal" and "gaps E, box" the share of such draws that fall there.
+        "none, gap", "none, elsewhere" and "none, fifth 1" to "none, fifth 5" are the shares of `none` among images
+        decoded from gaps, from the rest of the region, and from fifths of the region, the least crowded first. What
+        `partial_judge` says of the same images is "partial none".
     """
     x, y = images.x_test, images.y_test
     result = model.evaluate(x, batch_size=500, verbose=0, return_dict=True)
@@ -127,7 +127,9 @@ def measure_space(
         measured = compare(real, judge.features(pictures))
         measured["none"] = judge(pictures).mean()
         measured["partial none"] = partial_judge(pictures).mean()
-        measured["imbalance"] = class_imbalance(judge.classes(pictures), len(images.class_names))
+        classes = judge.classes(pictures)
+        measured["imbalance"] = class_imbalance(classes, len(images.class_names))
+        measured["rarest class"] = np.bincount(classes, minlength=len(images.class_names)).min() / len(classes)
         measured |= {name: value / sharp[name] for name, value in median_sharpness(pictures).items()}
         result |= {f"{source}, {name}": float(value) for name, value in measured.items()}
     result["reconstruction, right"] = float((judge.classes(reconstruction) == y).mean())
