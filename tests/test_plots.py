@@ -82,6 +82,12 @@ ARGUMENTS = {
         "distortions": {"dense": [[80, 81], [95, 99]]},
         "betas": [0.1, 4],
     },
+    "measures_over": {
+        "x": {"pixels": [[9, 8], [3, 2]]},
+        "measures": {"coverage": {"pixels": [[0.4, 0.5], [0.6, 0.6]]}, "recall": {"pixels": [[0.7, 0.8], [0.9, 0.9]]}},
+        "xlabel": "kl_loss, nats per image",
+        "levels": {"recall": 0.95},
+    },
     "latents_over_epochs": {"kl_by_latent": {"beta = 1": [[0.1, 0.2], [0.0, 1.5], [0.0, 2.0]]}},
     "curves_over": {
         "x": [1, 10, 100],
@@ -960,6 +966,20 @@ ERRORS = [
     ("beta_sweep", {"kl_loss": [1, 2]}, "kl_loss has shape (2,). Expected (3,)"),
     ("rate_distortion", {"betas": [-1, 1]}, "betas hold -1. Expected weights of 0 or more."),
     ("rate_distortion", {"distortions": {"dense": [[1, 2]]}}, "distortions['dense'] has shape (1, 2). Expected (2, 2)"),
+    ("measures_over", {"x": {}}, "x is {}. Expected a dict"),
+    ("measures_over", {"x": {"pixels": [9, 3]}}, "x['pixels'] has shape (2,). Expected (settings, seeds), a row for"),
+    ("measures_over", {"measures": {}}, "measures is {}. Expected a dict"),
+    (
+        "measures_over",
+        {"levels": None, "measures": {"coverage": {"GAN": [[1]]}}},
+        "measures['coverage'] has entries for GAN. Expected",
+    ),
+    (
+        *("measures_over", {"levels": None, "measures": {"coverage": {"pixels": [[1, 2]]}}}),
+        "measures['coverage']['pixels'] has shape (1, 2). Expected (2, 2), as x has.",
+    ),
+    ("measures_over", {"levels": {"kl_loss": 1}}, "levels has entries for kl_loss. Expected some of these: coverage,"),
+    ("measures_over", {"levels": {"recall": np.nan}}, "levels['recall'] holds NaN or infinity"),
     ("latents_over_epochs", {"kl_by_latent": {"a": [1, 2]}}, "kl_by_latent['a'] has shape (2,). Expected (epochs,"),
     ("curves_over", {"x": [-1, 1, 2]}, "x holds -1. Expected numbers above 0."),
     ("curves_over", {"x": [1, 2]}, "curves['bound'] has shape (3,). Expected (2,), a value for each x."),
@@ -1063,6 +1083,27 @@ def test_rates_and_distortions_that_do_not_fit_are_refused(changed, message):
     fits = {"rates": {"a": np.ones((2, 2))}, "distortions": {"a": np.ones((2, 2))}, "betas": [0.0, 1.0]}
     with pytest.raises(ValueError, match=message):
         plots.rate_distortion(**{**fits, **changed})
+
+
+def test_measures_are_drawn_over_places_of_their_own():
+    x = {"one": rng(35).random((4, 3)), "two": 1 + rng(36).random((2, 3))}
+    measures = {title: {name: value * np.sqrt(x[name]) for name in x} for title, value in (("a", 2), ("b", 3))}
+    figure = plots.measures_over(x, measures, "KL", levels={"b": 1.5}, level_name="limit")
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
+    for axis, curves in zip(figure.axes, measures.values(), strict=True):
+        assert axis.get_xlabel() == "KL"
+        for (name, values), colour in zip(curves.items(), plots.COLOURS):
+            lines = [line for line in axis.lines if line.get_color() == colour]
+            dots = np.concatenate([line.get_xydata() for line in lines if line.get_linestyle() == "None"])
+            expected = np.stack([x[name], values], axis=-1).reshape(-1, 2)
+            np.testing.assert_allclose(np.sort(dots, axis=0), np.sort(expected, axis=0))
+            (mean,) = [line for line in lines if line.get_linestyle() == "-"]
+            np.testing.assert_allclose(mean.get_xdata(), x[name].mean(axis=1))
+            np.testing.assert_allclose(mean.get_ydata(), values.mean(axis=1))
+    (level,) = [line for line in figure.axes[1].lines if line.get_linestyle() == "--"]
+    np.testing.assert_array_equal(level.get_ydata(), 1.5)
+    assert not [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "two", "limit"]
 
 
 def test_latents_are_drawn_over_the_epochs_on_the_same_axes():

@@ -261,6 +261,51 @@ def curves_over(
 
 
 @styled
+def measures_over(
+    x: Mapping[str, np.ndarray],
+    measures: Mapping[str, Mapping[str, np.ndarray]],
+    xlabel: str,
+    levels: Mapping[str, float] | None = None,
+    level_name: str = "real images",
+) -> Figure:
+    """Draw measures over a quantity that is itself measured, such as the KL term, with curves of their own places.
+
+    Args:
+        x: Where the trainings stand, by the name of the curve, shape (settings, seeds), ten names at most.
+        measures: By the title of a panel, the values by the names of the curves, shape (settings, seeds).
+        xlabel: What `x` is, with its unit.
+        levels: By the titles of some of the panels, a value at which a dashed line is drawn. Default none.
+        level_name: What the dashed lines are, for the legend. Default "real images".
+
+    Returns:
+        The figure, a panel for each measure: a dot for each training, and a curve through the means over the seeds.
+
+    Raises:
+        ValueError: If there are no curves or measures, if the names or shapes of a panel are not those of `x`, if
+            something is not finite, and if levels are none or have an unknown title.
+    """
+    x = check_arrays("x", x, ("settings", "seeds"), "a row for each setting", most=len(COLOURS))
+    check_mapping("measures", measures)
+    levels = {} if levels is None else check_arrays("levels", levels, (), "one number")
+    check_names("levels", levels, measures, some=True)
+    figure, axes = subplots(1, len(measures), width=3.6 * len(measures), height=3.6)
+    for axis, (title, curves) in zip(axes[0], measures.items()):
+        check_names(f"measures[{title!r}]", curves, x)
+        for (name, places), colour in zip(x.items(), COLOURS):
+            values = check_array(f"measures[{title!r}][{name!r}]", curves[name], places.shape, "as x has")
+            axis.plot(places, values, "o", ms=2.5, color=colour, alpha=0.5)
+            axis.plot(places.mean(axis=1), values.mean(axis=1), "o-", ms=5, lw=1.2, color=colour, label=name)
+        if title in levels:
+            axis.axhline(levels[title], color="black", ls="--", lw=1, label=level_name)
+        axis.set(title=title, xlabel=xlabel)
+    # One legend for all; the panel with most entries has every one.
+    legends = [axis.get_legend_handles_labels() for axis in axes[0]]
+    handles, labels = max(legends, key=lambda legend: len(legend[1]))
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+@styled
 def activations(x: np.ndarray, values: Mapping[str, np.ndarray], derivatives: Mapping[str, np.ndarray]) -> Figure:
     """Draw activation functions and, beside them, their derivatives.
 
