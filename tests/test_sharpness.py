@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 from seeding import rng
 
 from vae_keras import data
-from vae_keras.sharpness import high_frequency_share, laplacian_variance, power_spectrum
+from vae_keras.sharpness import high_frequency_share, laplacian_variance, power_spectrum, unsharp_mask
 
 MEASURES = (laplacian_variance, high_frequency_share)
 
@@ -189,3 +189,36 @@ def test_what_are_no_images_is_refused(measure, images, message):
 def test_what_is_no_frequency_is_refused(above):
     with pytest.raises(ValueError, match=f"above is {above!r}.*cycles per pixel"):
         high_frequency_share(np.zeros((1, 8, 8, 1)), above=above)
+
+
+def test_an_unsharp_mask_moves_each_pixel_away_from_those_around_it(digits):
+    images = rng(7).uniform(0.4, 0.6, size=(3, 9, 8, 3)).astype("float32")
+    blurred = np.stack([gaussian_filter(image, (1.5, 1.5, 0)) for image in images])
+    sharpened = unsharp_mask(images, amount=0.5, width=1.5)
+    np.testing.assert_allclose(sharpened, images + 0.5 * (images - blurred), atol=1e-6)
+    assert sharpened.dtype == np.float32
+    np.testing.assert_array_equal(unsharp_mask(images, amount=0), images)
+    even = np.full((1, 5, 5, 1), 0.3, "float32")
+    np.testing.assert_allclose(unsharp_mask(even), even, atol=1e-6)
+    both = unsharp_mask(gaussian_filter(digits, (0, 0.7, 0.7, 0)))
+    assert both.min() == 0
+    assert both.max() <= 1
+    blur = gaussian_filter(digits, (0, 0.7, 0.7, 0))
+    assert (laplacian_variance(both) > laplacian_variance(blur)).all()
+    # A blurred digit comes nearer to what it was.
+    assert np.square(both - digits).mean() < np.square(blur - digits).mean()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"images": np.zeros((5, 5, 1))}, "images"),
+        ({"amount": -0.5}, r"amount is -0\.5\. Expected a number, 0 or more"),
+        ({"amount": np.nan}, r"amount is nan"),
+        ({"width": 0}, r"width is 0\. Expected the standard deviation"),
+        ({"width": "1"}, r"width is '1'"),
+    ],
+)
+def test_a_mask_of_no_images_or_numbers_is_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        unsharp_mask(**{"images": np.zeros((2, 5, 5, 1), "float32"), **changed})

@@ -37,11 +37,12 @@ def test_what_is_measured_has_a_name_and_a_number(compared):
     held_out = result["held_out"]
     assert json.loads(json.dumps(result)) == result
     assert result["status"] == "done"
-    for source in ("reconstruction", "prior", "real"):
+    for source in ("reconstruction", "prior", "prior masked", "mixture masked", "real"):
         for name in ("precision", "recall", "density", "coverage", "frechet_distance", "kernel_distance"):
             assert np.isfinite(held_out[f"{source}, {name}"])
     assert 0 <= held_out["prior, rarest class"] <= 1 / 3
     assert {"kl_loss", "pixels", "prior, laplacian_variance"} <= held_out.keys()
+    assert held_out["prior masked, laplacian_variance"] > 1.2 * held_out["prior, laplacian_variance"]
     assert ("discriminator_loss" in result["history"]) is (compared == "discriminator")
     assert result["defaults"]["feature_weight"] == 10
     again = features.train_features(**{**RUN, "compared": compared})

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vae_keras import losses, networks
+from vae_keras import latent, losses, networks, sharpness
 from vae_keras.classifier import train_classifier
 from vae_keras.data import Images
 from vae_keras.judge import Judge, compare
@@ -19,7 +19,7 @@ from vae_keras.studies.recipes import (
     make_optimizer,
     settings_of,
 )
-from vae_keras.studies.spaces import GENERATED, encoded, measure_space, trained_judge
+from vae_keras.studies.spaces import GENERATED, encoded, measure_pictures, measure_space, trained_judge
 from vae_keras.vae import VAE
 from vae_keras.vaegan import VAEGAN
 
@@ -131,14 +131,21 @@ def measure_comparing(model: VAE, images: Images, judge: Judge, partial_judge: J
         seed: That of all draws.
 
     Returns:
-        What `measure_space` gives; `pixels`, the binary cross-entropy of the held-out images as they come back from
+        What `measure_space` gives; the same for draws of the prior and of the mixture after an unsharp mask, as "prior
+        masked" and "mixture masked"; `pixels`, the binary cross-entropy of the held-out images as they come back from
         the posterior mean, in nats per image; and for training images against held-out ones, as "real", the measures
         of `judge.compare`: what a perfect generator would get.
     """
-    result = measure_space(model, images, encoded(model, images.x_train)[np.newaxis], judge, partial_judge, seed=seed)
+    z = encoded(model, images.x_train)
+    result = measure_space(model, images, z[np.newaxis], judge, partial_judge, seed=seed)
+    held_out, others = (judge.features(x[:GENERATED]) for x in (images.x_test, images.x_train))
+    draws = latent.ways_to_draw(z, GENERATED, seed)
+    for source in ("prior", "mixture"):
+        masked = sharpness.unsharp_mask(model.decoder.predict(draws[source], batch_size=500, verbose=0))
+        measured = measure_pictures(masked, images=images, judge=judge, partial_judge=partial_judge, of_real=held_out)
+        result |= {f"{source} masked, {name}": value for name, value in measured.items()}
     reconstruction = model.predict(images.x_test, batch_size=500, verbose=0)
     result["pixels"] = float(ops.mean(losses.bernoulli(images.x_test, reconstruction)))
-    held_out, others = (judge.features(x[:GENERATED]) for x in (images.x_test, images.x_train))
     return result | {f"real, {name}": value for name, value in compare(held_out, others).items()}
 
 

@@ -122,22 +122,43 @@ def measure_space(
     z = inputs[-1]
     draws = latent.ways_to_draw(z, GENERATED, seed)
     made = {source: model.decoder.predict(drawn, batch_size=500, verbose=0) for source, drawn in draws.items()}
-    real, sharp = judge.features(x[:GENERATED]), median_sharpness(x[:GENERATED])
+    measure = functools.partial(
+        measure_pictures, images=images, judge=judge, partial_judge=partial_judge, of_real=judge.features(x[:GENERATED])
+    )
     for source, pictures in {"reconstruction": reconstruction[:GENERATED], **made}.items():
-        measured = compare(real, judge.features(pictures))
-        measured["none"] = judge(pictures).mean()
-        measured["partial none"] = partial_judge(pictures).mean()
-        classes = judge.classes(pictures)
-        measured["imbalance"] = class_imbalance(classes, len(images.class_names))
-        measured["rarest class"] = np.bincount(classes, minlength=len(images.class_names)).min() / len(classes)
-        measured |= {name: value / sharp[name] for name, value in median_sharpness(pictures).items()}
-        result |= {f"{source}, {name}": float(value) for name, value in measured.items()}
+        result |= {f"{source}, {name}": value for name, value in measure(pictures).items()}
     result["reconstruction, right"] = float((judge.classes(reconstruction) == y).mean())
     if isinstance(model.reconstruction_loss, LearnedGaussian):
         result["sigma"] = model.reconstruction_loss.sigma
     if inputs.shape[-1] == 2:
         result |= _gaps(model, inputs, draws, {"none": judge, "partial none": partial_judge}, seed)
     return result
+
+
+def measure_pictures(
+    pictures: np.ndarray, *, images: Images, judge: Judge, partial_judge: Judge, of_real: np.ndarray
+) -> dict[str, float]:
+    """Measure pictures of one source beside held-out images.
+
+    Args:
+        pictures: What came back or was drawn, (n, height, width, channels).
+        images: The held-out images, and the names of the classes.
+        judge: Says what shows none of the classes, and which class is shown.
+        partial_judge: Another, to which no two classes overlaid were shown.
+        of_real: The judge's features of the first `GENERATED` held-out images.
+
+    Returns:
+        The measures of `judge.compare`, and `none`, `partial none`, `imbalance`, `rarest class`, `laplacian_variance`
+        and `high_frequency_share`, as `measure_space` says.
+    """
+    measured = compare(of_real, judge.features(pictures))
+    classes, count = judge.classes(pictures), len(images.class_names)
+    measured |= {"none": judge(pictures).mean(), "partial none": partial_judge(pictures).mean()}
+    measured |= {"imbalance": class_imbalance(classes, count)}
+    measured |= {"rarest class": np.bincount(classes, minlength=count).min() / len(classes)}
+    sharp = median_sharpness(images.x_test[:GENERATED])
+    measured |= {name: value / sharp[name] for name, value in median_sharpness(pictures).items()}
+    return {name: float(value) for name, value in measured.items()}
 
 
 def median_sharpness(images: np.ndarray) -> dict[str, float]:
