@@ -126,6 +126,24 @@ def test_arms_of_the_cures_have_names_of_their_own():
     assert "0.5 nats free, rate 0.0005" in names
 
 
+def test_the_arms_of_blur_are_named_by_what_they_turn():
+    runs = catalogue.blur([])
+    for data, names in (
+        ("mnist_5k", {"autoencoder", "learned sigma", "beta = 0.1", "beta = 3", "sigma = 0.71", "sigma = 0.12"}),
+        ("photo_patches", {"autoencoder", "learned sigma", "sigma = 0.71", "sigma = 0.25"}),
+    ):
+        named = Counter(catalogue.blur_arm(run) for run in runs if run["data"] == data)
+        assert set(named.values()) == {5}
+        assert names <= set(named)
+        assert len(named) == (11 if data == "mnist_5k" else 4)
+
+
+def test_the_arms_of_features_are_named_by_what_is_compared():
+    runs = [run for run in catalogue.features([]) if run["data"] == "mnist_5k"]
+    named = Counter(catalogue.features_arm(run) for run in runs)
+    assert named == {"pixels": 20, "classifier": 15, "discriminator": 15, "GAN alone": 5}
+
+
 def of_arm(runs, name):
     return [run for run in runs if catalogue.sgd_arm(run) == name]
 

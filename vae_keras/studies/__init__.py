@@ -1,6 +1,6 @@
 """Studies: many trainings, a record each, and what the records say. `python -m vae_keras.studies NAME` runs one."""
 
-from vae_keras.studies.catalogue import PUBLISHED, PUBLISHED_LINES, STUDIES, cures_arm, sgd_arm
+from vae_keras.studies.catalogue import PUBLISHED, PUBLISHED_LINES, STUDIES, blur_arm, cures_arm, features_arm, sgd_arm
 from vae_keras.studies.records import read
 from vae_keras.studies.tables import (
     DATA_NAMES,
@@ -19,10 +19,12 @@ __all__ = [
     "PUBLISHED",
     "PUBLISHED_LINES",
     "STUDIES",
+    "blur_arm",
     "bootstrap_interval",
     "cures_arm",
     "curves",
     "differences_figure",
+    "features_arm",
     "likelihoods",
     "paired_differences",
     "pooled_difference",

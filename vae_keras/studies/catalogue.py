@@ -386,6 +386,36 @@ PUBLISHED_LINES = {
 }
 
 
+def blur_arm(run: dict) -> str:
+    """Name the arm of the study `blur` to which a run belongs.
+
+    Args:
+        run: The settings of a run of that study.
+
+    Returns:
+        "autoencoder", "learned sigma", or such as "beta = 0.3" for a VAE with cross-entropy and "sigma = 0.71" for one
+        with a squared error.
+    """
+    if not run["variational"]:
+        return "autoencoder"
+    loss = run.get("reconstruction_loss", "bernoulli")
+    if loss == "learned gaussian":
+        return "learned sigma"
+    return f"beta = {run['beta']:g}" if loss == "bernoulli" else f"sigma = {math.sqrt(run['beta'] / 2):.2f}"
+
+
+def features_arm(run: dict) -> str:
+    """Name the arm of the study `features` to which a run belongs, whatever its beta.
+
+    Args:
+        run: The settings of a run of that study.
+
+    Returns:
+        What is compared, "pixels", "classifier" or "discriminator"; or "GAN alone", where it is nothing.
+    """
+    return "GAN alone" if run.get("feature_weight") == 0 else run["compared"]
+
+
 def cures_arm(run: dict) -> str:
     """Name the arm of the study `cures` to which a run belongs.
 
