@@ -268,6 +268,36 @@ def lines() -> str:
     return markdown(["model", "trained", "path", "distance, thousandths", "smoothness"], rows)
 
 
+def blur() -> str:
+    """Compare sharpness and draws over betas and sigmas."""
+    table = measured("blur")
+    table["arm"] = [studies.blur_arm(record["run"]) for record in studies.read("blur", RESULTS)]
+    columns = {"kl_loss": ".1f", "sigma": ".2f", "reconstruction, laplacian_variance": ".2f"}
+    for source in ("prior", "mixture"):
+        columns |= {
+            f"{source}, laplacian_variance": ".2f",
+            f"{source}, none": ".2f",
+            f"{source}, frechet_distance": ".0f",
+        }
+    groups = dict(list(table.groupby(["data", "arm"])))
+    # From the smallest KL term to the largest; an autoencoder has none.
+    order = sorted(groups, key=lambda group: groups[group]["kl_loss"].fillna(1e9).mean())
+    rows = [
+        [
+            *group,
+            *(
+                with_range(groups[group][name], form) if groups[group][name].notna().all() else ""
+                for name, form in columns.items()
+            ),
+        ]
+        for data in table["data"].unique()
+        for group in order
+        if group[0] == data
+    ]
+    names = ("KL", "learned sigma", "Laplacian: come back", "draws of the prior", "no digit", "Fréchet distance")
+    return markdown(["data", "training", *names, "draws of a mixture", "no digit", "Fréchet distance"], rows)
+
+
 def rates() -> str:
     """Say what rate and what distortion each weight of the KL term leads to."""
     rows = [
@@ -373,6 +403,7 @@ TABLES = {
     "generation": generation,
     "habits": habits,
     "lines": lines,
+    "blur": blur,
     "rates": rates,
     "cures": cures,
     "few labels": few_labels,
