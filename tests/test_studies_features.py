@@ -26,6 +26,7 @@ def tiny(monkeypatch):
     its_judge = judge.train_judge(x[:64], y[:64], x[64:], y[64:], epochs=1, seed=SEED)
     monkeypatch.setattr(recipes, "_loaded", lambda name: images)
     monkeypatch.setattr(features, "trained_judge", lambda name, folders, left_out=None: its_judge)
+    features._second.cache_clear()
     for module in (spaces, features):
         monkeypatch.setattr(module, "GENERATED", 20)
     return images
@@ -40,6 +41,7 @@ def test_what_is_measured_has_a_name_and_a_number(compared):
     for source in ("reconstruction", "prior", "prior masked", "mixture masked", "real"):
         for name in ("precision", "recall", "density", "coverage", "frechet_distance", "kernel_distance"):
             assert np.isfinite(held_out[f"{source}, {name}"])
+            assert source == "reconstruction" or np.isfinite(held_out[f"{source}, second {name}"])
     assert 0 <= held_out["prior, rarest class"] <= 1 / 3
     assert {"kl_loss", "pixels", "prior, laplacian_variance"} <= held_out.keys()
     assert held_out["prior masked, laplacian_variance"] > 1.2 * held_out["prior, laplacian_variance"]
@@ -106,3 +108,20 @@ def test_every_arm_is_a_run_of_its_own():
     assert not {run["seed"] for run in runs} & set(range(10))
     for run in runs:
         features.check_settings(run, features.FEATURES_PARTS)
+
+
+def test_the_second_network_sees_the_images_as_they_are_and_is_trained_once(tiny, monkeypatch):
+    seen = []
+    train = features.train_classifier
+
+    def watched(x, y, **settings):
+        seen.append((x, settings))
+        return train(x, y, **settings)
+
+    monkeypatch.setattr(features, "train_classifier", watched)
+    second = features.second_network("tiny")
+    assert features.second_network("tiny") is second
+    ((x, settings),) = seen
+    np.testing.assert_array_equal(x, tiny.x_train)
+    assert settings == {"seed": features.SECOND_SEED}
+    assert second.output_shape == (None, 64)

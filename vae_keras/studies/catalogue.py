@@ -266,7 +266,7 @@ def cures(records: list[dict]) -> list[dict]:
 
 
 def blur(records: list[dict]) -> list[dict]:
-    """Train autoencoders and VAEs with several weights of the KL term and sigmas of a pixel, on digits and photographs."""
+    """Train autoencoders and VAEs with several betas and sigmas of a pixel, on digits and on photographs."""
     digits = {"data": "mnist_5k", "network": "dense", "latent_dim": 16, "epochs": 40}
     photos = {"data": "photo_patches", "network": "convolutional", "latent_dim": 64, "epochs": 30}
     same = {"activation": "GELU", "batch_size": 64, "learning_rate": 1e-3}

@@ -1,5 +1,6 @@
 """Features: train VAEs that compare pixels, what a classifier sees, or what a discriminator sees, and measure them."""
 
+import functools
 from pathlib import Path
 
 import keras
@@ -19,12 +20,14 @@ from vae_keras.studies.recipes import (
     make_optimizer,
     settings_of,
 )
-from vae_keras.studies.spaces import GENERATED, encoded, measure_pictures, measure_space, trained_judge
+from vae_keras.studies.spaces import GENERATED, JUDGED_BY, encoded, measure_pictures, measure_space, trained_judge
 from vae_keras.vae import VAE
 from vae_keras.vaegan import VAEGAN
 
 COMPARED = ("pixels", "classifier", "discriminator")
 SEEN = ("hidden_1", "hidden_2", "hidden_3")
+# Of the network that no model learns from.
+SECOND_SEED = 1000
 
 
 def train_features(*, folders: dict[str, str] | None = None, backup: Path | None = None, **run) -> dict:
@@ -49,7 +52,9 @@ def train_features(*, folders: dict[str, str] | None = None, backup: Path | None
     checkpoint = Checkpoint(model, None)
     fit_comparing(model, images, checkpoint, **settings_of(fit_comparing, run))
     judges = [trained_judge(run["data"], folders, left_out=kind) for kind in (None, "two overlaid")]
-    result = checkpoint.result(lambda: measure_comparing(model, images, *judges, seed=run["seed"]))
+    result = checkpoint.result(
+        lambda: measure_comparing(model, images, *judges, second_network(run["data"], folders), seed=run["seed"])
+    )
     return {"defaults": defaults(run, FEATURES_PARTS), **result}
 
 
@@ -119,7 +124,9 @@ def fit_comparing(
     model.fit(images.x_train, epochs=epochs, batch_size=batch_size, callbacks=[checkpoint], verbose=0)
 
 
-def measure_comparing(model: VAE, images: Images, judge: Judge, partial_judge: Judge, *, seed: int) -> dict[str, float]:
+def measure_comparing(
+    model: VAE, images: Images, judge: Judge, partial_judge: Judge, second: keras.Model, *, seed: int
+) -> dict[str, float]:
     """Measure a trained model in the same way, whatever it compares.
 
     Args:
@@ -128,25 +135,60 @@ def measure_comparing(model: VAE, images: Images, judge: Judge, partial_judge: J
         judge: Says what shows none of the classes, and in whose features sets of images are compared. It is another
             network than those that the models learnt with.
         partial_judge: Another, to which no two classes overlaid were shown.
+        second: Another network, as `second_network` trains it.
         seed: That of all draws.
 
     Returns:
         What `measure_space` gives; the same for draws of the prior and of the mixture after an unsharp mask, as "prior
         masked" and "mixture masked"; `pixels`, the binary cross-entropy of the held-out images as they come back from
-        the posterior mean, in nats per image; and for training images against held-out ones, as "real", the measures
-        of `judge.compare`: what a perfect generator would get.
+        the posterior mean, in nats per image; and for training images against held-out ones, as "real", the measures of
+        `judge.compare`: what a perfect generator would get. "second frechet_distance" and the like are these measures
+        in the features of the second network, for these sources.
     """
     z = encoded(model, images.x_train)
     result = measure_space(model, images, z[np.newaxis], judge, partial_judge, seed=seed)
-    held_out, others = (judge.features(x[:GENERATED]) for x in (images.x_test, images.x_train))
+    held_out, others = images.x_test[:GENERATED], images.x_train[:GENERATED]
     draws = latent.ways_to_draw(z, GENERATED, seed)
-    for source in ("prior", "mixture"):
-        masked = sharpness.unsharp_mask(model.decoder.predict(draws[source], batch_size=500, verbose=0))
-        measured = measure_pictures(masked, images=images, judge=judge, partial_judge=partial_judge, of_real=held_out)
-        result |= {f"{source} masked, {name}": value for name, value in measured.items()}
+    made = {name: model.decoder.predict(draws[name], batch_size=500, verbose=0) for name in ("prior", "mixture")}
+    masked = {f"{name} masked": sharpness.unsharp_mask(pictures) for name, pictures in made.items()}
+    for source, pictures in masked.items():
+        measured = measure_pictures(
+            pictures, images=images, judge=judge, partial_judge=partial_judge, of_real=judge.features(held_out)
+        )
+        result |= {f"{source}, {name}": value for name, value in measured.items()}
+    of_others = compare(judge.features(held_out), judge.features(others))
+    result |= {f"real, {name}": value for name, value in of_others.items()}
+    features_of = functools.partial(second.predict, batch_size=500, verbose=0)
+    for source, pictures in {**made, **masked, "real": others}.items():
+        measured = compare(features_of(held_out), features_of(pictures))
+        result |= {f"{source}, second {name}": value for name, value in measured.items()}
     reconstruction = model.predict(images.x_test, batch_size=500, verbose=0)
     result["pixels"] = float(ops.mean(losses.bernoulli(images.x_test, reconstruction)))
-    return result | {f"real, {name}": value for name, value in compare(held_out, others).items()}
+    return result
+
+
+@functools.lru_cache(maxsize=2)
+def _second(name: str) -> keras.Model:
+    images = load_images(data=name)
+    network = train_classifier(images.x_train[:JUDGED_BY], images.y_train[:JUDGED_BY], seed=SECOND_SEED)
+    features = keras.layers.GlobalAveragePooling2D()(network.get_layer(SEEN[-1]).output)
+    return keras.Model(network.input, features)
+
+
+def second_network(name: str, folders: dict[str, str] | None = None) -> keras.Model:
+    """Train a classifier of a data set that sees the images as they are, once in a process.
+
+    A judge is also shown images that are a little blurred, as real ones. Its features may be lenient to blur; those of
+    this network cannot be.
+
+    Args:
+        name: That of the data set.
+        folders: Where it lies, if not where Keras puts it.
+
+    Returns:
+        A model, images -> the means of the 64 channels of its last convolution, (n, 64).
+    """
+    return _second((folders or {}).get(name, name))
 
 
 FEATURES_PARTS = (load_images, build_comparing, fit_comparing, measure_comparing)
