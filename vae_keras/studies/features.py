@@ -51,10 +51,9 @@ def train_features(*, folders: dict[str, str] | None = None, backup: Path | None
     model = build_comparing(images, **settings_of(build_comparing, run))
     checkpoint = Checkpoint(model, None)
     fit_comparing(model, images, checkpoint, **settings_of(fit_comparing, run))
-    judges = [trained_judge(run["data"], folders, left_out=kind) for kind in (None, "two overlaid")]
-    result = checkpoint.result(
-        lambda: measure_comparing(model, images, *judges, second_network(run["data"], folders), seed=run["seed"])
-    )
+    judge, partial_judge = (trained_judge(run["data"], folders, left_out=kind) for kind in (None, "two overlaid"))
+    second = second_network(run["data"], folders)
+    result = checkpoint.result(lambda: measure_comparing(model, images, judge, partial_judge, second, seed=run["seed"]))
     return {"defaults": defaults(run, FEATURES_PARTS), **result}
 
 
