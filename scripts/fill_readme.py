@@ -294,8 +294,8 @@ def blur() -> str:
         for group in order
         if group[0] == data
     ]
-    names = ("KL", "learned sigma", "Laplacian: come back", "draws of the prior", "no digit", "Fréchet distance")
-    return markdown(["data", "training", *names, "draws of a mixture", "no digit", "Fréchet distance"], rows)
+    names = ("KL", "learned sigma", "Laplacian: come back", "draws of the prior", "none", "Fréchet distance")
+    return markdown(["data", "training", *names, "draws of a mixture", "none", "Fréchet distance"], rows)
 
 
 def rates() -> str:
