@@ -270,7 +270,7 @@ def lines() -> str:
 
 def blur() -> str:
     """Compare sharpness and draws over betas and sigmas."""
-    table = measured("blur")
+    table = measured("blur").replace({"data": {"photo_patches": "patches of photographs"}})
     table["arm"] = [studies.blur_arm(record["run"]) for record in studies.read("blur", RESULTS)]
     columns = {"kl_loss": ".1f", "sigma": ".2f", "reconstruction, laplacian_variance": ".2f"}
     for source in ("prior", "mixture"):

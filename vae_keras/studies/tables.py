@@ -16,12 +16,7 @@ from scipy import stats
 from vae_keras import plots
 from vae_keras.studies.records import key
 
-DATA_NAMES = {
-    "mnist_5k": "bundled digits",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "photo_patches": "patches of photographs",
-}
+DATA_NAMES = {"mnist_5k": "bundled digits", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 MEASURES = ("loss", "reconstruction_loss", "kl_loss", "active_latents", "dead_units")
 LEAST_VALUES = 5
 # Five values have 126 different resamples, too few for the ends of an interval that many comparisons share.
