@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from seeding import SEED, rng
 
-from vae_keras import VAE, VAEGAN, data, judge, losses
+from vae_keras import VAE, VAEGAN, data, judge, latent, losses, sharpness
 from vae_keras.studies import catalogue, features, recipes, spaces
 from vae_keras.studies.records import key
 
@@ -57,6 +57,32 @@ def test_pixels_are_compared_in_nats_whatever_was_learnt(tiny):
     assert held_out["pixels"] == pytest.approx(held_out["reconstruction_loss"], rel=0.02)
     classifier = features.train_features(**{**RUN, "compared": "classifier"})["held_out"]
     assert classifier["pixels"] == pytest.approx(64 * np.log(2), rel=0.1)
+
+
+def test_each_way_to_draw_is_measured_under_its_own_name(tiny, monkeypatch):
+    model = features.build_comparing(tiny, compared="pixels", beta=1.0, seed=SEED)
+    model.compile(jit_compile=False)
+    # An untrained decoder gives nearly the same grey to all codes.
+    model.decoder.set_weights([3 * weights for weights in model.decoder.get_weights()])
+    # The codes are drawn, and would be others in a second call.
+    z = spaces.encoded(model, tiny.x_train)
+    monkeypatch.setattr(features, "encoded", lambda model, x: z)
+    its_judge, second = features.trained_judge("tiny", None), features.second_network("tiny")
+    measured = features.measure_comparing(model, tiny, its_judge, its_judge, second, seed=SEED)
+    draws = latent.ways_to_draw(z, 20, SEED)
+    real, distances = tiny.x_test[:20], []
+    for way in ("prior", "mixture"):
+        pictures = model.decoder.predict(draws[way], verbose=0)
+        masked = sharpness.unsharp_mask(pictures)
+        for name, made in ((way, pictures), (f"{way} masked", masked)):
+            of_judge = judge.compare(its_judge.features(real), its_judge.features(made))
+            of_second = judge.compare(second.predict(real, verbose=0), second.predict(made, verbose=0))
+            for measure in ("frechet_distance", "kernel_distance"):
+                assert measured[f"{name}, {measure}"] == pytest.approx(of_judge[measure], rel=1e-4, abs=1e-6)
+                assert measured[f"{name}, second {measure}"] == pytest.approx(of_second[measure], rel=1e-4, abs=1e-6)
+            distances.append(of_judge["frechet_distance"])
+    # Four ways that cannot be mistaken for one another.
+    assert np.diff(np.sort(distances)).min() > 1e-3 * max(distances)
 
 
 def test_all_begin_with_the_same_weights(tiny):
