@@ -298,6 +298,35 @@ def blur() -> str:
     return markdown(["data", "training", *names, "draws of a mixture", "none", "Fréchet distance"], rows)
 
 
+def features() -> str:
+    """Compare what VAEs draw that compare pixels, or what a classifier or a discriminator sees."""
+    table = measured("features")
+    table["arm"] = [studies.features_arm(record["run"]) for record in studies.read("features", RESULTS)]
+    columns = {"kl_loss": ".1f", "pixels": ".1f"}
+    columns |= {
+        f"prior, {name}": ".2f" for name in ("laplacian_variance", "none", "coverage", "recall", "rarest class")
+    }
+    columns |= {f"{way}, frechet_distance": ".0f" for way in ("prior", "prior masked", "mixture", "mixture masked")}
+    groups = table.groupby(["data", "arm", "beta"], sort=False)
+    rows = [
+        [*group[:2], f"{group[2]:g}", *(with_range(runs[name], form) for name, form in columns.items())]
+        for group, runs in groups
+    ]
+    names = (
+        "KL",
+        "cross-entropy of pixels",
+        "Laplacian",
+        "none",
+        "coverage",
+        "recall",
+        "rarest class",
+        "Fréchet distance",
+    )
+    return markdown(
+        ["data", "compared", "beta", *names, "after a mask", "of a mixture", "of a mixture, after a mask"], rows
+    )
+
+
 def rates() -> str:
     """Say what rate and what distortion each weight of the KL term leads to."""
     rows = [
@@ -404,6 +433,7 @@ TABLES = {
     "habits": habits,
     "lines": lines,
     "blur": blur,
+    "features": features,
     "rates": rates,
     "cures": cures,
     "few labels": few_labels,
