@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from vae_keras import studies
-from vae_keras.studies import labels, lines, recipes, semi_supervised, spaces
+from vae_keras.studies import features, labels, lines, recipes, semi_supervised, spaces
 from vae_keras.studies.records import key, read_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +62,7 @@ def drawn(monkeypatch):
 
 
 # Studies without an arm that is called GELU: another number there has to show in every one of their records.
-NO_GELU = ("spaces", "habits", "lines", "cures", "few_labels", "semi_supervised")
+NO_GELU = ("spaces", "habits", "lines", "cures", "features", "few_labels", "semi_supervised")
 
 
 def test_tables_of_the_readme_are_those_of_the_records(drawn, monkeypatch):
@@ -203,6 +203,7 @@ def test_every_study_has_a_record_of_each_of_its_runs_and_no_other(path):
         run = dict(record["run"])
         parts = {
             recipes.train_vae: lambda run: recipes.VAE_PARTS,
+            features.train_features: lambda run: features.FEATURES_PARTS,
             lines.train_lines: lambda run: lines.LINES_PARTS,
             semi_supervised.train_semi_supervised: lambda run: semi_supervised.SEMI_SUPERVISED_PARTS,
             labels.train_for_labels: lambda run: labels.REPRESENTATIONS[run.pop("representation")],
