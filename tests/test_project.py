@@ -19,21 +19,34 @@ from vae_keras.studies.records import key, read_file
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# What `make notebooks` and `make test` install, and conda users get. The site is built by those who change it.
+BOOK_EXTRAS = ("notebooks", "explorer", "test", "dask")
+
+
 @pytest.fixture(scope="module")
-def requirements():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def requirements(project):
     extras = project["optional-dependencies"].values()
     return [*project["dependencies"], *(requirement for extra in extras for requirement in extra)]
 
 
-def test_conda_and_pip_users_get_the_same_requirements(requirements):
+def test_extras_of_the_book_are_those_that_make_installs():
+    assert f".[{','.join(BOOK_EXTRAS)}]'" in (ROOT / "Makefile").read_text()
+
+
+def test_conda_and_pip_users_get_the_same_requirements(project):
+    extras = [requirement for name in BOOK_EXTRAS for requirement in project["optional-dependencies"][name]]
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     options, named = (
         [line for line in pip if line.startswith("--")],
         [line for line in pip if not line.startswith("--")],
     )
-    assert sorted(named) == sorted(requirements)
+    assert sorted(named) == sorted([*project["dependencies"], *extras])
     assert options == ["--constraint constraints.txt", "--editable ."]
 
 
