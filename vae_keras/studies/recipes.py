@@ -205,6 +205,7 @@ def build_autoencoder(
     activation: str,
     seed: int,
     latent_dim: int = 2,
+    hidden: Sequence[int] | None = None,
     reconstruction_loss: str = "bernoulli",
 ) -> Autoencoder:
     """Build the autoencoder of a run, of the networks that `build_vae` gives a VAE.
@@ -215,6 +216,8 @@ def build_autoencoder(
         activation: A name in `ACTIVATIONS`.
         seed: Fixes the initial weights.
         latent_dim: The number of latents.
+        hidden: The widths of the encoder's dense layers, which the decoder has in reverse; None for those of the
+            network.
         reconstruction_loss: "bernoulli", "gaussian" or "learned gaussian".
 
     Returns:
@@ -226,7 +229,9 @@ def build_autoencoder(
     make_encoder, make_decoder = _named("network", network, NETWORKS)
     same = {"latent_dim": latent_dim, "activation": _named("activation", activation, ACTIVATIONS), "seed": seed}
     loss = _named("reconstruction_loss", reconstruction_loss, RECONSTRUCTION_LOSSES)()
-    return Autoencoder(make_encoder(shape, **same, variational=False), make_decoder(shape, **same), loss)
+    encoder = make_encoder(shape, **same, variational=False, **({"hidden": tuple(hidden)} if hidden else {}))
+    decoder = make_decoder(shape, **same, **({"hidden": tuple(hidden[::-1])} if hidden else {}))
+    return Autoencoder(encoder, decoder, loss)
 
 
 def make_optimizer(
