@@ -20,8 +20,9 @@ def pytest_collectstart(collector):
             f"{collector.path.name} is stripped or was not run in order from a fresh kernel: its execution counts are "
             f"{counts}. Run `make notebooks`."
         )
-    # What goes to stderr differs from machine to machine, and the size of a figure with the version of Matplotlib.
-    collector.skip_compare += ("stderr",)
+    # What goes to stderr differs from machine to machine, and the size of a figure with the version of Matplotlib. A
+    # widget is another one in every kernel; what stands in its place is compared.
+    collector.skip_compare += ("stderr", "application/vnd.jupyter.widget-view+json")
     collector.sanitize_patterns[r"<Figure size [^>]*>"] = "<Figure>"
     # What a claim measured differs too; that it keeps to its bound is checked by the claim.
     collector.sanitize_patterns[r": \S+, must be "] = ": MEASURED, must be "

@@ -27,6 +27,8 @@ import pandas as pd
 import papermill
 
 ROOT = Path(__file__).resolve().parent.parent
+# Without its kernel a widget shows nothing: its HTML stands in its place.
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CLAIM = re.compile(r"^(?:Does not hold here\. )?(.+): (\S+), must be (?:above|below) .+\.$", re.MULTILINE)
 
 
@@ -142,14 +144,17 @@ def quiet_kernels():
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
-    """Drop what papermill noted, which differs from run to run, and what went to stderr."""
-    notebook.metadata.pop("papermill", None)
+    """Drop what papermill noted, which differs from run to run, the state of widgets, and what went to stderr."""
+    for key in ("papermill", "widgets"):
+        notebook.metadata.pop(key, None)
     notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                output.get("data", {}).pop(WIDGET, None)
 
 
 def claims(notebook: nbformat.NotebookNode) -> dict[str, float]:
