@@ -13,13 +13,18 @@ BIN := .venv/bin
 # TensorFlow logs what it did not find, a GPU for instance, at every start.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help notebooks test test-site test-seeds notebooks-seeds lab full study readme \
+# The unit tests of what computes with Keras: its models, their losses and steps, and what measures them.
+BACKEND_TESTS := $(patsubst %,tests/test_%.py,activity autoencoder backend checkpoint classifier codes conditional \
+	gradients likelihood losses networks perceptual sampling semi_supervised tied vae)
+
+.PHONY: help notebooks test test-site test-backends test-jax test-torch test-seeds notebooks-seeds lab full study readme \
 	site site-models explorer-picture serve lint format clean
 
 help:
 	@echo "make notebooks              run every notebook on the bundled digits, two at once"
 	@echo "make test                   run the unit tests, and check every output of the notebooks"
 	@echo "make test-site              test the explorer and the built site in Debian's chromium"
+	@echo "make test-backends          run the unit tests of the models on JAX and PyTorch, each in an environment of its own"
 	@echo "make lab                    open the notebooks in JupyterLab"
 	@echo "make full DATA=mnist        run the notebooks on full data, into full/mnist; or fashion_mnist, or a folder"
 	@echo "make study STUDY=NAME       run a study, or go on with it; make study alone names them all"
@@ -41,6 +46,11 @@ test: .venv/installed
 
 test-site: .venv/browser
 	$(BIN)/python -m pytest tests/site --quiet --no-header
+
+test-backends: test-jax test-torch
+
+test-jax test-torch: test-%: .venv-%/installed
+	KERAS_BACKEND=$* .venv-$*/bin/python -m pytest $(BACKEND_TESTS) --quiet --no-header --numprocesses 2 --dist loadfile
 
 test-seeds: .venv/installed
 	@for seed in $$(seq $(or $(SEEDS),20)); do \
@@ -87,7 +97,7 @@ format: .venv/installed
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv full build
+	rm -rf .venv .venv-jax .venv-torch full build
 
 .venv/installed: pyproject.toml constraints.txt
 ifeq ($(strip $(PYTHON)),)
@@ -105,4 +115,11 @@ endif
 # Sphinx and its themes, which only the site needs.
 .venv/site: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[site]' --constraint constraints.txt
+	touch $@
+
+# Of PyTorch pip takes the build with CUDA on Linux, 5.5 GB: where there is no GPU, another index has a smaller one, and
+# PIP_EXTRA_INDEX_URL or pip's configuration names it.
+.venv-jax/installed .venv-torch/installed: .venv-%/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,$*]' --constraint constraints.txt
 	touch $@

@@ -1,6 +1,7 @@
 """Small images and networks that the tests share, and the seed of each test."""
 
 import functools
+import os
 import random
 
 import matplotlib
@@ -10,10 +11,42 @@ from seeding import SEED, rng
 
 matplotlib.use("Agg")
 
+if os.environ.get("KERAS_BACKEND") == "torch":
+    import torch
+
+    # The tests compare what models give with NumPy, which takes no tensor that could have gradients.
+    torch.Tensor.__array__ = lambda self, dtype=None, copy=None: np.asarray(self.detach().numpy(), dtype)
+
 SHAPE = (8, 8, 1)
 
 
+# Tests of what is TensorFlow's own, by the backend that has no such thing.
+ON_TENSORFLOW_ALONE = {
+    "test_two_devices_take_the_same_steps_as_one": "MirroredStrategy is TensorFlow's",
+    "test_any_number_of_samples_has_the_same_mean_gradient_and_more_have_less_variance": "it needs tf.function",
+    "test_noise_is_not_frozen_into_a_compiled_function": "tf.function is TensorFlow's",
+}
+NOT_ON_JAX = {
+    "test_the_decoder_is_given_z_in_training_and_evaluation_and_z_mean_in_prediction": "jax.grad shows no values",
+}
+# Keras asks torch.compile only where it is told to, and that needs a compiler of C++.
+NOT_COMPILED = "torch.compile is not tested"
+NOT_ON_TORCH = {"test_xla_trains_with_new_noise_every_time": NOT_COMPILED}
+
+
 def pytest_collection_modifyitems(items):
+    import keras
+
+    backend = keras.backend.backend()
+    reasons = (
+        {} if backend == "tensorflow" else ON_TENSORFLOW_ALONE | {"jax": NOT_ON_JAX, "torch": NOT_ON_TORCH}[backend]
+    )
+    for item in items:
+        name = getattr(item, "originalname", None)
+        if backend == "torch" and "'jit_compile': True" in item.name:
+            item.add_marker(pytest.mark.skip(reason=NOT_COMPILED))
+        if name in reasons:
+            item.add_marker(pytest.mark.skip(reason=f"{reasons[name]}, and Keras runs on {backend}"))
     # Under another seed the tests of a file come in another order too; a shuffled notebook would be another notebook.
     if SEED:
         by_file = {}
@@ -52,10 +85,17 @@ def make(model, variational, seed=0, optimizer=None, compile_arguments=None, **a
     # A bright decoder: white images cost less than the others, so that it shows which images a mean is over.
     decoder.weights[-1].assign(np.ones(64))
     model = model(encoder, decoder, **arguments)
-    # XLA takes longer to compile than it saves in trainings this short; a test of its own asks for it.
-    compile_arguments = {"jit_compile": False, **(compile_arguments or {})}
-    model.compile(optimizer=optimizer or keras.optimizers.SGD(0.01), **compile_arguments)
+    model.compile(optimizer=optimizer or keras.optimizers.SGD(0.01), **quickly(**(compile_arguments or {})))
     return model
+
+
+def quickly(**arguments):
+    """Arguments of `compile`: XLA takes longer to compile than it saves in trainings as short as those of tests."""
+    import keras
+
+    # A test of its own asks for XLA. On JAX nothing else compiles a step.
+    on_jax = keras.backend.backend() == "jax" and not arguments.get("run_eagerly")
+    return {"jit_compile": on_jax, **arguments}
 
 
 @pytest.fixture

@@ -63,8 +63,10 @@ def test_measuring_changes_no_weight(make_vae, images):
     )
     fit(plain, images, [])
     fit(watched, images, [GradientNorms()])
+    # PyTorch has its own Adam, which computes the same in another order, and not for classes that are made from it.
+    tolerance = 1e-6 if keras.backend.backend() == "torch" else 0
     for weight, other in zip(plain.get_weights(), watched.get_weights(), strict=True):
-        np.testing.assert_array_equal(weight, other)
+        np.testing.assert_allclose(weight, other, rtol=0, atol=tolerance)
 
 
 def test_a_gradient_that_is_not_finite_is_not_hidden_by_those_after_it(make_vae, images):

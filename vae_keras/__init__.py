@@ -1,18 +1,8 @@
 """Autoencoders and variational autoencoders in Keras 3, small enough to be read in one sitting."""
 
 import os
-import warnings
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-
-import keras
-
-if keras.backend.backend() != "tensorflow":
-    warnings.warn(
-        f"Keras runs on {keras.backend.backend()}. vae_keras is made for TensorFlow and tested on it: networks, losses "
-        "and Sampling run on other backends, training does not. Set KERAS_BACKEND=tensorflow before keras is imported.",
-        stacklevel=2,
-    )
 
 from vae_keras import (
     activity,

@@ -4,21 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
+import numpy as np
 from keras import ops
 
 from vae_keras import losses
 from vae_keras.data import check_source, images_of
+from vae_keras.steps import Mean, Steps
 from vae_keras.tied import retie
 
 
 @keras.saving.register_keras_serializable(package="vae_keras")
-class Autoencoder(keras.Model):
+class Autoencoder(Steps, keras.Model):
     """Train an encoder (image -> z) and a decoder (z -> image) on the reconstruction loss.
 
     The metrics `loss` and `reconstruction_loss`, and `val_` of both, are means over all images, in nats per image. What
     weight penalties and `add_loss` put into the two networks is added to the loss. `fit` takes arrays, `(x, y)` pairs,
-    of which the labels are left aside, `tf.data` and `PyDataset`.
+    of which the labels are left aside, `tf.data` and `PyDataset`. `train_step` and `test_step` stand in
+    `vae_keras.steps`, for TensorFlow, JAX and PyTorch.
 
     Args:
         encoder: Functional model, images (n, height, width, channels) -> z (n, latent_dim).
@@ -31,7 +33,6 @@ class Autoencoder(keras.Model):
         ValueError: For networks that do not fit together, and for a reconstruction loss that cannot be called. `fit`
             and `evaluate` raise it, before they begin, for a loss or metrics in `compile` and for anything but images
             in [0, 1]; of `tf.data` and `PyDataset` the first batch is looked at.
-        RuntimeError: On another backend than TensorFlow.
 
     Example:
         >>> encoder = networks.dense_encoder((28, 28, 1), latent_dim=2, variational=False)
@@ -57,19 +58,13 @@ class Autoencoder(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                f"Keras runs on {keras.backend.backend()}, but {type(self).__name__} trains on TensorFlow. "
-                "Set KERAS_BACKEND=tensorflow before keras is imported."
-            )
         _check_networks(encoder, decoder, self.encoder_inputs, self.encoder_outputs)
         _check_loss(reconstruction_loss, encoder.inputs[0].shape[1:])
         self.encoder = encoder
         self.decoder = decoder
         self.reconstruction_loss = reconstruction_loss
-        # In float32 the sums over 60,000 images would lose so much that the loss no longer equals its terms to 1e-4.
-        self.loss_tracker = keras.metrics.Mean(name="loss", dtype="float64")
-        self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss", dtype="float64")
+        self.loss_tracker = Mean(name="loss")
+        self.reconstruction_loss_tracker = Mean(name="reconstruction_loss")
         self.built = True
 
     @property
@@ -97,22 +92,6 @@ class Autoencoder(keras.Model):
     def batch_of(self, data: Any) -> Any:
         """Take what `loss_terms` needs out of what `fit` hands to a step: the images."""
         return images_of(data)
-
-    def train_step(self, data: Any) -> dict:
-        """Take one step down the gradient of the mean loss of a batch, and return the means of the epoch so far."""
-        batch = self.batch_of(data)
-        with tf.GradientTape() as tape:
-            terms = self.loss_terms(batch, training=True)
-            # The optimizer adds up the gradients of all replicas, of which each sees its share of the batch.
-            mean_loss = ops.mean(terms["loss"]) / tf.distribute.get_strategy().num_replicas_in_sync
-            scaled_loss = self.optimizer.scale_loss(mean_loss)
-        gradients = tape.gradient(scaled_loss, self.trainable_weights)
-        self.optimizer.apply(gradients, self.trainable_weights)
-        return self.track(**terms)
-
-    def test_step(self, data: Any) -> dict:
-        """Measure a batch, and return the means so far."""
-        return self.track(**self.loss_terms(self.batch_of(data), training=False))
 
     def track(self, **values: Any) -> dict:
         """Add values to the trackers of the same names.
@@ -241,7 +220,7 @@ def _check_loss(reconstruction_loss, image_shape) -> None:
             "function (images, reconstruction) -> nats per image, shape (n,)."
         )
     two_images = ops.zeros((2, *(size or 1 for size in image_shape)))
-    shape = tuple(ops.shape(reconstruction_loss(two_images, two_images)))
+    shape = tuple(np.shape(reconstruction_loss(two_images, two_images)))
     if shape != (2,):
         raise ValueError(
             f"reconstruction_loss {reconstruction_loss!r} gives shape {shape} for two images. Expected nats per image, "

@@ -31,7 +31,6 @@ class ConditionalVAE(VAE):
     Raises:
         ValueError: For networks that take no labels or two numbers of classes, and as `VAE` does. `fit` and `evaluate`
             raise it also for labels that are missing, that are no whole numbers, or that have no class.
-        RuntimeError: On another backend than TensorFlow.
 
     Example:
         >>> encoder = networks.dense_encoder((28, 28, 1), latent_dim=2, classes=10)
@@ -55,7 +54,8 @@ class ConditionalVAE(VAE):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Reconstruct images from the mean of their distributions, without noise; takes [images, labels]."""
         z_mean, _, _ = self.encoder(inputs, training=training)
-        return self.decoder([z_mean, inputs[1]], training=training)
+        # Keras takes no arrays beside tensors such as z_mean.
+        return self.decoder([z_mean, ops.convert_to_tensor(inputs[1])], training=training)
 
     def batch_of(self, data: Any) -> list:
         """Take what `loss_terms` needs out of what `fit` hands to a step: [images, labels]."""

@@ -378,7 +378,9 @@ def _draws(vae, images, samples, seed, log_likelihood, progress, name, labels=No
     with tqdm(total=len(images) * samples, desc=name, unit="draw", unit_scale=True, disable=not progress) as bar:
         for first in range(0, len(images), rows_at_a_time):
             rows = slice(first, first + rows_at_a_time)
-            x, z_mean, z_log_var = images[rows], all_z_mean[rows, None], all_z_log_var[rows, None]
+            x = images[rows]
+            # PyTorch adds no arrays to tensors.
+            z_mean, z_log_var = (ops.convert_to_tensor(part[rows, None]) for part in (all_z_mean, all_z_log_var))
             for done in range(0, samples, draws_at_a_time):
                 shape = len(x), min(draws_at_a_time, samples - done), z_mean.shape[-1]
                 epsilon = keras.random.normal(shape, seed=noise)
@@ -396,9 +398,10 @@ def _draws(vae, images, samples, seed, log_likelihood, progress, name, labels=No
 def _per_image(log_likelihood, images, reconstruction):
     # log p(x|z) in float64, (n,).
     log_p_x_given_z = log_likelihood(images, reconstruction)
-    if tuple(np.shape(log_p_x_given_z)) != (len(images),):
+    shape = tuple(np.shape(log_p_x_given_z))
+    if shape != (len(images),):
         raise ValueError(
-            f"log_likelihood gives shape {np.shape(log_p_x_given_z)} for {len(images)} images. Expected nats per "
+            f"log_likelihood gives shape {shape} for {len(images)} images. Expected nats per "
             "image, (n,): a sum over height, width and channels."
         )
     return ops.convert_to_numpy(log_p_x_given_z).astype("float64")

@@ -98,7 +98,7 @@ def gaussian_log_likelihood(images: Any, reconstruction: Any) -> Any:
     Raises:
         ValueError: For two different shapes.
     """
-    pixels = math.prod(ops.shape(images)[1:])
+    pixels = math.prod(_of_one_shape(images, reconstruction)[0].shape[1:])
     return -gaussian(images, reconstruction) - math.log(math.pi) / 2 * pixels
 
 

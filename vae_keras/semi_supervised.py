@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from vae_keras.conditional import ConditionalVAE
+from vae_keras.steps import Mean
 from vae_keras.vae import checked_number
 
 
@@ -41,7 +42,6 @@ class SemiSupervisedVAE(ConditionalVAE):
     Raises:
         ValueError: For a classifier that does not fit, a negative weight, for `free_nats`, which this loss does not
             have, and as `ConditionalVAE` does.
-        RuntimeError: On another backend than TensorFlow.
 
     Example:
         >>> same = {"latent_dim": 10, "classes": 10}
@@ -70,7 +70,7 @@ class SemiSupervisedVAE(ConditionalVAE):
             raise ValueError(f"free_nats is {self.free_nats}, but a {type(self).__name__} has none. Leave it at 0.")
         self.classifier = classifier
         self.classifier_weight = checked_number("classifier_weight", classifier_weight)
-        self.class_loss_tracker = keras.metrics.Mean(name="class_loss", dtype="float64")
+        self.class_loss_tracker = Mean(name="class_loss")
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -11,6 +11,7 @@ from keras import ops
 from vae_keras import losses
 from vae_keras.autoencoder import Autoencoder
 from vae_keras.sampling import Sampling
+from vae_keras.steps import Mean
 
 LARGEST = float(np.finfo("float32").max)
 
@@ -43,7 +44,6 @@ class VAE(Autoencoder):
     Raises:
         ValueError: For weights or free nats that are negative or not finite, for no samples, for more than one where
             the encoder has no `Sampling` layer to draw them, and as `Autoencoder` does.
-        RuntimeError: On another backend than TensorFlow.
 
     Example:
         >>> encoder = networks.dense_encoder((28, 28, 1), latent_dim=2)
@@ -72,15 +72,17 @@ class VAE(Autoencoder):
         self.free_nats = checked_number("free_nats", free_nats, meaning="what each latent is charged at least")
         # A variable and not a number: a compiled train_step would keep the number that it saw first.
         self._beta = keras.Variable(checked_number("beta", beta), trainable=False, dtype="float32", name="beta")
-        self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss", dtype="float64")
+        self.kl_loss_tracker = Mean(name="kl_loss")
 
     @property
     def beta(self) -> float:
         """The weight of the KL term."""
+        self.synchronise()
         return float(self._beta)
 
     @beta.setter
     def beta(self, value: float):
+        self.synchronise()
         self._beta.assign(checked_number("beta", value))
 
     @property

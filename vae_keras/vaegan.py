@@ -5,13 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 from keras.optimizers import LossScaleOptimizer
 
 from vae_keras import losses
 from vae_keras.sampling import Sampling
+from vae_keras.steps import Mean
 from vae_keras.vae import VAE, checked_number
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 NETWORKS = ("encoder", "decoder", "discriminator")
 LEAST_VARIANCE = 1e-12
@@ -78,6 +81,11 @@ class VAEGAN(VAE):
         seed: int | None = None,
         **kwargs,
     ):
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                f"Keras runs on {keras.backend.backend()}, but {type(self).__name__} has its train_step, with three "
+                "optimizers, on TensorFlow alone. Set KERAS_BACKEND=tensorflow before keras is imported."
+            )
         super().__init__(encoder, decoder, beta, reconstruction_loss, **kwargs)
         for name, default in (("samples", 1), ("reconstruction_weight", 1), ("free_nats", 0)):
             if getattr(self, name) != default:
@@ -87,7 +95,7 @@ class VAEGAN(VAE):
         self.feature_weight = checked_number("feature_weight", feature_weight)
         self.prior = Sampling(seed=seed)
         names = [f"{network}_loss" for network in NETWORKS] + ["feature_loss"]
-        self.own_trackers = [keras.metrics.Mean(name=name, dtype="float64") for name in names]
+        self.own_trackers = [Mean(name=name) for name in names]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -1,5 +1,6 @@
 """Images: a train and a test set with their labels, and the checks of all that is trained on."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -8,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,9 @@ def check_source(
         ValueError: For an empty source, for what are no images, for weights of the images, and, with `classes`, for
             labels that are missing or that `check_labels` refuses.
     """
-    if isinstance(x, tf.data.Dataset):
+    # Other backends do without TensorFlow; where it is not loaded there is no tf.data either.
+    tf = sys.modules.get("tensorflow")
+    if tf is not None and isinstance(x, tf.data.Dataset):
         batch = next(iter(x.take(1)), None)
         if batch is None:
             raise ValueError(f"{name} is an empty tf.data.Dataset. Expected at least one batch of images.")

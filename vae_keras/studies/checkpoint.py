@@ -1,6 +1,7 @@
 """Checkpoint: what a training has done so far, kept in a folder, so that it goes on where it was killed."""
 
 import fcntl
+import importlib
 import json
 import math
 import os
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -120,5 +120,11 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def threads() -> int | None:
-    """Say on how many threads an operation runs: all cores where TensorFlow was not told otherwise."""
-    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
+    """Say on how many threads an operation runs: all cores where TensorFlow was not told otherwise, or PyTorch."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
+    if keras.backend.backend() == "torch":
+        return importlib.import_module("torch").get_num_threads()
+    return os.cpu_count()

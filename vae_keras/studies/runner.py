@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import functools
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import multiprocessing
@@ -20,7 +21,6 @@ from pathlib import Path
 
 import keras
 import numpy
-import tensorflow
 from tqdm import tqdm
 
 from vae_keras.studies.records import key, locked, read_file
@@ -92,9 +92,10 @@ def provenance() -> dict:
     """Say with what and where a run is done.
 
     Returns:
-        `versions` of Keras, TensorFlow, NumPy, Python and this package, and `machine`: system, processor, cores.
+        `versions` of Keras, its backend, NumPy, Python and this package, and `machine`: system, processor, cores.
     """
-    versions = {module.__name__: module.__version__ for module in (keras, tensorflow, numpy)}
+    backend = importlib.import_module(keras.backend.backend())
+    versions = {module.__name__: module.__version__ for module in (keras, backend, numpy)}
     versions |= {"python": platform.python_version(), "vae_keras": importlib.metadata.version("vae-keras")}
     return {
         "versions": versions,
@@ -122,10 +123,15 @@ def processes(workers: int) -> concurrent.futures.ProcessPoolExecutor:
 
 
 def _start_worker(threads: int) -> None:
-    tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-    # Keras traces anew for every network; its warning would tear the progress bar.
-    tensorflow.get_logger().setLevel("ERROR")
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        # Keras traces anew for every network; its warning would tear the progress bar.
+        tensorflow.get_logger().setLevel("ERROR")
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    elif keras.backend.backend() == "torch":
+        importlib.import_module("torch").set_num_threads(threads)
 
     # A parent that is killed cannot stop its workers, and they would wait for it for ever.
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
