@@ -1,8 +1,8 @@
 """An autoencoder or a VAE for the browser: its weights in float16 and a JSON beside them, and a widget that shows it.
 
-What explorer.js computes is what Keras computes with the rounded weights: these are the published network. `write`
-gives the files that the web site of the book shows, `read` makes a Keras model of them again, and `Explorer` is the
-same page in a notebook.
+The published network is the one with the rounded weights: what explorer.js computes is what Keras computes with them.
+`write` gives the files that the web site of the book shows, `read` makes a Keras model of them again, and `Explorer` is
+the same page in a notebook.
 """
 
 import base64
