@@ -7,6 +7,7 @@ import random
 import matplotlib
 import numpy as np
 import pytest
+from quick import SHAPE, quickly
 from seeding import SEED, rng
 
 matplotlib.use("Agg")
@@ -16,9 +17,6 @@ if os.environ.get("KERAS_BACKEND") == "torch":
 
     # The tests compare what models give with NumPy, which takes no tensor that could have gradients.
     torch.Tensor.__array__ = lambda self, dtype=None, copy=None: np.asarray(self.detach().numpy(), dtype)
-
-SHAPE = (8, 8, 1)
-
 
 # Tests of what is TensorFlow's own, by the backend that has no such thing.
 ON_TENSORFLOW_ALONE = {
@@ -87,15 +85,6 @@ def make(model, variational, seed=0, optimizer=None, compile_arguments=None, **a
     model = model(encoder, decoder, **arguments)
     model.compile(optimizer=optimizer or keras.optimizers.SGD(0.01), **quickly(**(compile_arguments or {})))
     return model
-
-
-def quickly(**arguments):
-    """Arguments of `compile`: XLA takes longer to compile than it saves in trainings as short as those of tests."""
-    import keras
-
-    # A test of its own asks for XLA. On JAX nothing else compiles a step.
-    on_jax = keras.backend.backend() == "jax" and not arguments.get("run_eagerly")
-    return {"jit_compile": on_jax, **arguments}
 
 
 @pytest.fixture

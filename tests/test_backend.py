@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import SHAPE
+from quick import SHAPE
 from seeding import SEED, rng
 
 import vae_keras

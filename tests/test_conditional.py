@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from batches import Batches
-from conftest import quickly
 from derivatives import value_and_gradients
 from keras import layers, ops
+from quick import quickly
 from seeding import SEED, rng
 
 from vae_keras import VAE, ConditionalVAE, Sampling, WarmUp, likelihood, losses, networks

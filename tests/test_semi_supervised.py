@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import quickly
 from derivatives import value_and_gradients
 from keras import layers, ops
+from quick import quickly
 from scipy.special import log_softmax, logsumexp
 from seeding import SEED, rng
 
