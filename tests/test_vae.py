@@ -747,6 +747,13 @@ for kind in (Autoencoder, VAE):
         assert sorted(history) == sorted(other_history)
         for name in history:
             np.testing.assert_allclose(other_history[name], history[name], rtol=1e-5, err_msg=name)
+
+with both.scope():
+    encoder = networks.dense_encoder(shape, hidden=(8,), seed=seed)
+draw = tf.function(lambda: encoder(images[:1])[2])
+(first, second), (third, fourth) = (both.experimental_local_results(both.run(draw)) for _ in range(2))
+draws = np.concatenate([first, second, third, fourth])
+assert len(np.unique(draws.round(4), axis=0)) == 4, draws
 """
 
 

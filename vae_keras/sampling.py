@@ -5,6 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from vae_keras.steps import replica
+
+SEEDS_APART = 1_000_003
+
 
 @keras.saving.register_keras_serializable(package="vae_keras")
 class Sampling(keras.layers.Layer):
@@ -30,7 +34,7 @@ class Sampling(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = ReplicaSeeds(seed)
 
     def call(self, z_mean: Any, z_log_var: Any) -> Any:
         """Draw z, (n, latent_dim)."""
@@ -53,3 +57,12 @@ class Sampling(keras.layers.Layer):
     def load_own_variables(self, store: dict) -> None:
         """Go on with the noise where it was kept."""
         self.seed_generator.state.assign(store["noise"])
+
+
+class ReplicaSeeds(keras.random.SeedGenerator):
+    """Seeds that differ from replica to replica of `tf.distribute`: with those of Keras all draw the same noise."""
+
+    def next(self, ordered: bool = True) -> Any:
+        """Give the next seed, (2,)."""
+        seed, number = super().next(ordered), replica()
+        return seed if number is None else seed + ops.cast(ops.stack([number, 0]) * SEEDS_APART, seed.dtype)

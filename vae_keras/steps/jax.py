@@ -13,7 +13,11 @@ from keras import ops
 
 from vae_keras.steps.mean import Mean
 
-__all__ = ["Mean", "Steps"]
+__all__ = ["Mean", "Steps", "replica"]
+
+
+def replica() -> None:
+    """Number no device: JAX draws the noise of a batch at once, wherever its parts lie."""
 
 
 class Steps:

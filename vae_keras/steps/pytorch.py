@@ -7,7 +7,11 @@ from keras import ops
 
 from vae_keras.steps.mean import Mean
 
-__all__ = ["Mean", "Steps"]
+__all__ = ["Mean", "Steps", "replica"]
+
+
+def replica() -> None:
+    """Number no device: models train on one device here."""
 
 
 class Steps:

@@ -11,6 +11,12 @@ from keras import ops
 Mean = functools.partial(keras.metrics.Mean, dtype="float64")
 
 
+def replica() -> Any:
+    """Number the device that computes, from 0 on, where `tf.distribute` shares a batch out to several; else None."""
+    context = tf.distribute.get_replica_context()
+    return context.replica_id_in_sync_group if context and context.num_replicas_in_sync > 1 else None
+
+
 class Steps:
     """What `fit` and `evaluate` do with a batch on TensorFlow."""
 
