@@ -14,7 +14,7 @@ from vae_keras.data.images import (
 from vae_keras.data.labels import PartlyLabelled, draw_labelled
 from vae_keras.data.lines import draw_lines
 from vae_keras.data.pictures import PictureBatches, StreamedImages, read_pictures
-from vae_keras.data.pixels import DynamicBinarisation, add_noise, binarise, to_images
+from vae_keras.data.pixels import DynamicBinarisation, PixelBatches, add_noise, binarise, to_images
 from vae_keras.data.scenes import SCENE_FACTORS, draw_scenes, scene_masks
 from vae_keras.data.sets import load
 from vae_keras.data.sprites import SPRITE_FACTORS, draw_sprites
@@ -26,6 +26,7 @@ __all__ = [
     "Images",
     "PartlyLabelled",
     "PictureBatches",
+    "PixelBatches",
     "StreamedImages",
     "add_noise",
     "binarise",

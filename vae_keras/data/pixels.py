@@ -123,5 +123,75 @@ class DynamicBinarisation(SeededEpochs):
         self._order = generator.permutation(len(self.images))
 
 
+class PixelBatches(SeededEpochs):
+    """Batches of images for `fit`, out of an array of pixels 0 ... 255 that need not fit into memory.
+
+    Only the pixels of a batch are read and turned into float32: a memory-mapped file of any size trains in the same
+    memory. It gives ceil(n / batch_size) batches of images (batch_size, height, width, channels), the last one what is
+    left, and with `labels` of images and labels.
+
+    Args:
+        pixels: Whole numbers 0 ... 255, (n, height, width) or (n, height, width, channels), such as
+            `np.load("pixels.npy", mmap_mode="r")`.
+        labels: A label for each image, (n,), or None.
+        batch_size: Images in a batch.
+        shuffle: Whether every epoch has a new order. Without it the order is that of `pixels`.
+        seed: The same seed draws the same epochs, whatever the order in which batches are asked for.
+
+    Raises:
+        ValueError: For pixels that are no whole numbers or of another shape, labels of another number, and sizes or a
+            seed that are no whole numbers. A batch raises it for pixels outside 0 ... 255.
+
+    Example:
+        >>> pixels = np.load("pixels.npy", mmap_mode="r")
+        >>> vae.fit(data.PixelBatches(pixels, batch_size=256), epochs=20)
+    """
+
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        labels: np.ndarray | None = None,
+        batch_size: int = 128,
+        shuffle: bool = True,
+        seed: int = 0,
+    ):
+        super().__init__()
+        check_whole("batch_size", batch_size, least=1)
+        check_whole("seed", seed)
+        # The whole array is never read: its first image shows its type and shape.
+        to_images(pixels[:1])
+        if not len(pixels) or (labels is not None and np.shape(labels) != (len(pixels),)):
+            raise ValueError(
+                f"There are {len(pixels)} images, and labels of shape {np.shape(labels)}. Expected one image or more, "
+                "and a label for each, or None."
+            )
+        self.pixels = pixels
+        self.labels = None if labels is None else np.asarray(labels)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.begin_epoch(0)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image: (height, width, channels)."""
+        return to_images(self.pixels[:1]).shape[1:]
+
+    def __len__(self) -> int:
+        return -(-len(self.pixels) // self.batch_size)
+
+    def __getitem__(self, index: int) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        # In the order of the file, which a disk reads faster; the order within a batch plays no part.
+        rows = np.sort(self._order[index * self.batch_size : (index + 1) * self.batch_size])
+        images = to_images(self.pixels[rows])
+        return images if self.labels is None else (images, self.labels[rows])
+
+    def draw_epoch(self, generator: np.random.Generator) -> None:
+        """Draw the order of an epoch."""
+        self._order = np.arange(len(self.pixels))
+        if self.shuffle:
+            self._order = generator.permutation(self._order)
+
+
 def _draw_pixels(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return (generator.random(images.shape, dtype="float32") < images).astype("float32")
