@@ -15,7 +15,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 # The unit tests of what computes with Keras: its models, their losses and steps, and what measures them.
 BACKEND_TESTS := $(patsubst %,tests/test_%.py,activity autoencoder backend checkpoint classifier codes conditional \
-	gradients likelihood losses networks perceptual sampling semi_supervised tied vae)
+	data_streams gradients interruption likelihood losses networks parallel perceptual sampling semi_supervised tied vae)
 
 .PHONY: help notebooks test test-site test-backends test-jax test-torch test-seeds notebooks-seeds lab full study readme \
 	site site-models explorer-picture serve lint format clean

@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from environments import ENVIRONMENTS, ROOT, python_of
 from quick import SHAPE
 from seeding import SEED, rng
 
@@ -18,9 +18,7 @@ import vae_keras
 from vae_keras import VAE, VAEGAN, networks
 from vae_keras.steps import mean
 
-ROOT = Path(__file__).resolve().parent.parent
 BACKEND = keras.backend.backend()
-ENVIRONMENTS = {"tensorflow": ".venv", "jax": ".venv-jax", "torch": ".venv-torch"}
 
 
 def test_tensorflow_is_chosen_where_nothing_is(monkeypatch):
@@ -63,15 +61,6 @@ def test_the_package_loads_its_own_backend_and_step_alone():
     found = run(sys.executable, "-c", f"import sys, vae_keras, vae_keras.studies; print({names}, {steps})")
     own = {"tensorflow": ["tensorflow"], "jax": ["jax", "mean"], "torch": ["mean", "pytorch"]}[BACKEND]
     assert found.strip() == f"{[BACKEND]} {own}"
-
-
-def python_of(backend):
-    if importlib.util.find_spec(backend):
-        return sys.executable
-    python = ROOT / ENVIRONMENTS[backend] / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"{ENVIRONMENTS[backend]} is missing, the environment of {backend}: make test-backends makes it")
-    return str(python)
 
 
 @pytest.fixture(scope="module")

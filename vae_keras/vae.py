@@ -138,7 +138,8 @@ class VAE(Autoencoder):
 class WarmUp(keras.callbacks.Callback):
     """KL warm-up: raise beta in equal steps to its full value over the first epochs (Bowman et al. 2016).
 
-    The full value is that of the model when `fit` begins, and it stands again when `fit` ends.
+    The full value is that of the model when `fit` begins, and it stands again when `fit` ends. In the list of callbacks
+    it belongs before `BackupAndRestore`, which puts back the value of an epoch.
 
     Args:
         epochs: After so many epochs beta has its full value.
