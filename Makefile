@@ -17,7 +17,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 BACKEND_TESTS := $(patsubst %,tests/test_%.py,activity autoencoder backend checkpoint classifier codes conditional \
 	data_streams gradients interruption likelihood losses networks parallel perceptual sampling semi_supervised tied vae)
 
-.PHONY: help notebooks test test-site test-backends test-jax test-torch test-seeds notebooks-seeds lab full study readme \
+.PHONY: help notebooks test test-site test-backends test-jax test-torch test-seeds notebooks-seeds lab full study bench readme \
 	site site-models explorer-picture serve lint format clean
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make full DATA=mnist        run the notebooks on full data, into full/mnist; or fashion_mnist, or a folder"
 	@echo "make study STUDY=NAME       run a study, or go on with it; make study alone names them all"
 	@echo "                            WORKERS=2 processes; FOLDERS='--folder mnist=path': where data lie"
+	@echo "make bench                  time trainings beside those of other books; PARTS=\"speed growth target\", FOLDER=mnist"
 	@echo "make readme                 draw the README's tables and the study's figure from results/"
 	@echo "make site                   build the web site into build/site; REPOSITORY=https://... sets its buttons"
 	@echo "make serve                  serve it on http://127.0.0.1:8000; PORT=8000"
@@ -70,6 +71,9 @@ full: .venv/installed
 
 study: .venv/installed
 	$(BIN)/python -m vae_keras.studies $(or $(STUDY),--help) $(if $(WORKERS),--workers $(WORKERS)) $(FOLDERS)
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks $(PARTS) $(if $(FOLDER),--folder "$(FOLDER)")
 
 readme: .venv/installed
 	$(BIN)/python scripts/fill_readme.py

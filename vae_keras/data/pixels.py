@@ -160,13 +160,14 @@ class PixelBatches(SeededEpochs):
         check_whole("seed", seed)
         # The whole array is never read: its first image shows its type and shape.
         to_images(pixels[:1])
-        if not len(pixels) or (labels is not None and np.shape(labels) != (len(pixels),)):
-            raise ValueError(
-                f"There are {len(pixels)} images, and labels of shape {np.shape(labels)}. Expected one image or more, "
-                "and a label for each, or None."
-            )
         self.pixels = pixels
         self.labels = None if labels is None else np.asarray(labels)
+        if not len(pixels) or (self.labels is not None and self.labels.shape != (len(pixels),)):
+            shape = None if self.labels is None else self.labels.shape
+            raise ValueError(
+                f"There are {len(pixels)} images, and labels of shape {shape}. Expected one image or more, and a label "
+                "for each, or None."
+            )
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
