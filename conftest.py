@@ -2,7 +2,7 @@
 
 import os
 
-# Two processes whose threads share all cores, and stop each other whenever one wakes, take half as long again.
+# Two processes whose threads share all cores, and stop each other whenever one wakes, took 1.4 times as long.
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "SCHED_BATCH"):
     worker, workers = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     cores = sorted(os.sched_getaffinity(0))

@@ -157,20 +157,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each takes its turn; 5")
     parser.add_argument("--images", type=int, default=12_800, help="on how many images a turn of speed trains; 12800")
     parser.add_argument("--only", nargs="*", default=list(CONTENDERS), help="of the part speed these alone")
+    parser.add_argument("--counts", nargs="*", type=int, default=[5_000, 50_000, 500_000], help="images of growth")
     parser.add_argument("--folder", default="mnist", help="the data set of the part target, or its folder; mnist")
     parser.add_argument("--out", type=Path, default=RECORD, help="the record")
     arguments = parser.parse_args()
+    measure = {
+        "speed": lambda: measure_speed(arguments.only, arguments.rounds, arguments.images),
+        "growth": lambda: measure_growth(arguments.rounds, arguments.counts),
+        "target": lambda: measure_target(arguments.rounds, arguments.folder),
+    }
+    unknown = [part for part in arguments.parts if part not in measure]
+    if unknown:
+        parser.error(f"parts {', '.join(unknown)} are unknown. Expected some of {', '.join(measure)}.")
     record = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for part in arguments.parts:
-        if part == "speed":
-            found = measure_speed(arguments.only, arguments.rounds, arguments.images)
-        elif part == "growth":
-            found = measure_growth(arguments.rounds, (5_000, 50_000, 500_000))
-        elif part == "target":
-            found = measure_target(arguments.rounds, arguments.folder)
-        else:
-            parser.error(f"part {part!r} is unknown. Expected speed, growth or target.")
-        record[part] = {"machine": machine(), "measured": found}
+        record[part] = {"machine": machine(), "measured": measure[part]()}
         arguments.out.write_text(json.dumps(record, indent=1) + "\n")
     summarise(record)
 

@@ -38,9 +38,9 @@ RECIPES: dict[str, Callable] = {"Keras example": keras_example, "this project": 
 class Watch(keras.callbacks.Callback):
     """Measure the held-out loss after each epoch, and stop where it is low enough. Only training counts as time."""
 
-    def __init__(self, held_out: np.ndarray, stop: bool = True):
+    def __init__(self, held_out: np.ndarray):
         super().__init__()
-        self.held_out, self.stop, self.losses, self.seconds = held_out, stop, [], []
+        self.held_out, self.losses, self.seconds = held_out, [], []
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Start the clock."""
@@ -50,7 +50,7 @@ class Watch(keras.callbacks.Callback):
         """Stop the clock and measure."""
         self.seconds.append(time.perf_counter() - self.start)
         self.losses.append(self.model.evaluate(self.held_out, batch_size=1000, verbose=0, return_dict=True)["loss"])
-        self.model.stop_training = self.stop and self.losses[-1] <= TARGET
+        self.model.stop_training = self.losses[-1] <= TARGET
 
 
 def main(name: str, folder: str, seed: str) -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from seeding import SEED, rng
 
+from benchmarks.worker import Memory
 from vae_keras import data
 
 
@@ -79,29 +79,16 @@ def test_a_batch_outside_the_bytes_is_refused():
         batches[1]
 
 
-class Memory(keras.callbacks.Callback):
-    """The most memory of its own that the process holds at the end of a step, in MiB."""
-
-    most = 0.0
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.most = max(self.most, own_memory())
-
-
-def own_memory():
-    # Pages of mapped files do not count: the system takes them back when it needs them.
-    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1024
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_file_larger_than_what_training_takes_trains_in_flat_memory(tmp_path, make_vae):
     written = np.lib.format.open_memmap(tmp_path / "pixels.npy", "w+", "uint8", (500_000, 8, 8))
     written[::1000] = rng().integers(0, 256, (500, 8, 8))
     written.flush()
     pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
-    vae, memory = make_vae(), Memory()
-    vae.fit(data.PixelBatches(pixels[:20_000], batch_size=2000), verbose=0)
-    before = own_memory()
-    vae.fit(data.PixelBatches(pixels, batch_size=2000), verbose=0, callbacks=[memory])
+    vae = make_vae()
+    with Memory() as before:
+        vae.fit(data.PixelBatches(pixels[:20_000], batch_size=2000), verbose=0)
+    with Memory() as memory:
+        vae.fit(data.PixelBatches(pixels, batch_size=2000), verbose=0)
     # In float32 they are 122 MiB.
-    assert 0 < memory.most < before + 40
+    assert 0 < memory.most < before.most + 40

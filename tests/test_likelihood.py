@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from seeding import SEED, rng
 
-from vae_keras import VAE, data, likelihood, losses
+from vae_keras import VAE, data, likelihood, losses, networks
 
 SHAPE = (3, 4, 1)
 PIXELS = 12
@@ -153,6 +153,27 @@ def test_no_piece_is_larger_than_its_bound(images, monkeypatch):
     bound(principal_components(), images, samples=320, log_likelihood=log_likelihood)
     assert max(sizes) <= 50
     assert sum(sizes) == 7 * 320
+
+
+def test_no_layer_gives_more_at_a_time_than_its_bound(monkeypatch):
+    shape, sizes = (8, 8, 1), []
+    encoder = networks.conv_encoder(shape, filters=(4, 8), hidden=(), seed=SEED)
+    decoder = networks.conv_decoder(shape, filters=(8, 4), hidden=(), seed=SEED)
+    vae, x = VAE(encoder, decoder, reconstruction_loss=losses.gaussian), rng().random((5, *shape), dtype="float32")
+    whole, call = likelihood.exact_elbo(vae, x, nodes=6), decoder.call
+
+    def watched(z, *arguments, **named):
+        sizes.append(len(z))
+        return call(z, *arguments, **named)
+
+    monkeypatch.setattr(decoder, "call", watched)
+    # The layer before the pixels gives 8 x 8 x 4 values, four times as many as they are.
+    monkeypatch.setattr(likelihood, "DECODED_AT_A_TIME", 40 * 64)
+    np.testing.assert_allclose(likelihood.exact_elbo(vae, x, nodes=6), whole, rtol=1e-5)
+    assert max(sizes) == 10
+    sizes.clear()
+    likelihood.importance_weighted_bound(vae, x, samples=30, seed=SEED)
+    assert max(sizes) == 10
 
 
 def test_memory_does_not_grow_with_the_samples(images, monkeypatch):

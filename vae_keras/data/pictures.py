@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vae_keras.data.epochs import SeededEpochs
+from vae_keras.data.epochs import ShuffledEpochs
 from vae_keras.data.images import Images, check_labels, check_whole
 from vae_keras.data.pixels import to_images
 
@@ -25,7 +25,7 @@ STREAM_ABOVE = 2**30
 PORTION = 1000
 
 
-class PictureBatches(SeededEpochs):
+class PictureBatches(ShuffledEpochs):
     """Batches of pictures and their labels for `fit`, read from their files when they are asked for.
 
     It gives ceil(n / batch_size) batches of images (batch_size, height, width, channels) and labels (batch_size,), the
@@ -61,11 +61,10 @@ class PictureBatches(SeededEpochs):
         shuffle: bool = True,
         seed: int = 0,
     ):
-        super().__init__()
         _check_form(size, channels)
-        check_whole("batch_size", batch_size, least=1)
-        check_whole("seed", seed)
-        self.paths = [Path(path) for path in paths]
+        paths = [Path(path) for path in paths]
+        super().__init__(len(paths), batch_size, shuffle, seed)
+        self.paths = paths
         self.labels = np.asarray(labels)
         if not self.paths or self.labels.shape != (len(self.paths),):
             raise ValueError(
@@ -75,18 +74,11 @@ class PictureBatches(SeededEpochs):
         check_labels(self.labels, self.labels.max() + 1)
         self.size = size
         self.channels = channels
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self.begin_epoch(0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape of one image: (height, width, channels)."""
         return (*self.size, self.channels)
-
-    def __len__(self) -> int:
-        return -(-len(self.paths) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         if isinstance(index, slice) or not 0 <= index < len(self):
@@ -94,7 +86,7 @@ class PictureBatches(SeededEpochs):
                 f"index is {index!r}. Expected that of a batch, 0 to {len(self) - 1}. data.load(..., stream=False) "
                 "reads all pictures into one array."
             )
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        rows = self.rows(index)
         pixels = np.empty((len(rows), *self.shape), "uint8")
         for place, row in enumerate(rows):
             try:
@@ -105,12 +97,6 @@ class PictureBatches(SeededEpochs):
                     "folder again."
                 ) from error
         return to_images(pixels), self.labels[rows]
-
-    def draw_epoch(self, generator: np.random.Generator) -> None:
-        """Draw the order of an epoch."""
-        self._order = np.arange(len(self.paths))
-        if self.shuffle:
-            self._order = generator.permutation(self._order)
 
 
 @dataclass(frozen=True)

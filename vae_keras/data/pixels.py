@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from vae_keras.data.epochs import SeededEpochs
+from vae_keras.data.epochs import ShuffledEpochs
 from vae_keras.data.images import check_images, check_whole
 
 
@@ -81,7 +81,7 @@ def add_noise(images: np.ndarray, stddev: float, seed: int = 0) -> np.ndarray:
     return images + np.float32(stddev) * noise
 
 
-class DynamicBinarisation(SeededEpochs):
+class DynamicBinarisation(ShuffledEpochs):
     """Batches of black and white images for `fit`, drawn anew from the grey ones in every epoch, in a new order.
 
     Burda et al. 2016, section 5.1. A model that never sees the same picture twice overfits less. It gives
@@ -102,28 +102,15 @@ class DynamicBinarisation(SeededEpochs):
     """
 
     def __init__(self, images: np.ndarray, batch_size: int = 128, seed: int = 0):
-        super().__init__()
         check_images(images)
-        check_whole("batch_size", batch_size, least=1)
-        check_whole("seed", seed)
+        super().__init__(len(images), batch_size, shuffle=True, seed=seed)
         self.images = images
-        self.batch_size = batch_size
-        self.seed = seed
-        self.begin_epoch(0)
-
-    def __len__(self) -> int:
-        return -(-len(self.images) // self.batch_size)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return _draw_pixels(self.images[rows], np.random.default_rng((self.seed, self.epoch, 1 + index)))
-
-    def draw_epoch(self, generator: np.random.Generator) -> None:
-        """Draw the order of an epoch."""
-        self._order = generator.permutation(len(self.images))
+        return _draw_pixels(self.images[self.rows(index)], np.random.default_rng((self.seed, self.epoch, 1 + index)))
 
 
-class PixelBatches(SeededEpochs):
+class PixelBatches(ShuffledEpochs):
     """Batches of images for `fit`, out of an array of pixels 0 ... 255 that need not fit into memory.
 
     Only the pixels of a batch are read and turned into float32: a memory-mapped file of any size trains in the same
@@ -155,9 +142,7 @@ class PixelBatches(SeededEpochs):
         shuffle: bool = True,
         seed: int = 0,
     ):
-        super().__init__()
-        check_whole("batch_size", batch_size, least=1)
-        check_whole("seed", seed)
+        super().__init__(len(pixels), batch_size, shuffle, seed)
         # The whole array is never read: its first image shows its type and shape.
         to_images(pixels[:1])
         self.pixels = pixels
@@ -168,30 +153,17 @@ class PixelBatches(SeededEpochs):
                 f"There are {len(pixels)} images, and labels of shape {shape}. Expected one image or more, and a label "
                 "for each, or None."
             )
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self.begin_epoch(0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape of one image: (height, width, channels)."""
         return to_images(self.pixels[:1]).shape[1:]
 
-    def __len__(self) -> int:
-        return -(-len(self.pixels) // self.batch_size)
-
     def __getitem__(self, index: int) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         # In the order of the file, which a disk reads faster; the order within a batch plays no part.
-        rows = np.sort(self._order[index * self.batch_size : (index + 1) * self.batch_size])
+        rows = np.sort(self.rows(index))
         images = to_images(self.pixels[rows])
         return images if self.labels is None else (images, self.labels[rows])
-
-    def draw_epoch(self, generator: np.random.Generator) -> None:
-        """Draw the order of an epoch."""
-        self._order = np.arange(len(self.pixels))
-        if self.shuffle:
-            self._order = generator.permutation(self._order)
 
 
 def _draw_pixels(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
